@@ -1,0 +1,84 @@
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream, type Stats } from "node:fs";
+import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { ioError, systemCode } from "./error.ts";
+
+/** A fixed chunk size: what is read, hashed and compressed never depends on the machine. */
+export const CHUNK = 64 * 1024;
+
+/** A name beside `file` that no other process uses, and that sorts as hidden. */
+export function temporaryName(file: string): string {
+  return path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString("hex")}.tmp`);
+}
+
+/**
+ * Writes a file completely or not at all: a temporary name, fsync, rename. Idempotent; when `write`
+ * throws, nothing is left. Missing parent folders are made.
+ * @throws SlimError `IO`, or what `write` throws
+ */
+export async function writeAtomically<T>(
+  file: string,
+  write: (handle: FileHandle) => Promise<T>,
+  doing = "write",
+): Promise<T> {
+  const temporary = temporaryName(file);
+  let result: T;
+  try {
+    await mkdir(path.dirname(file), { recursive: true });
+    const handle = await open(temporary, "wx", 0o666);
+    try {
+      result = await write(handle);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw ioError(error, file, doing);
+  }
+  return result;
+}
+
+/** Writes every byte of `source` to `handle`, and gives back how many there were. */
+export async function writeAll(handle: FileHandle, source: AsyncIterable<Uint8Array>): Promise<number> {
+  let size = 0;
+  for await (const chunk of source) {
+    let offset = 0;
+    while (offset < chunk.length) offset += (await handle.write(chunk, offset, chunk.length - offset)).bytesWritten;
+    size += chunk.length;
+  }
+  return size;
+}
+
+/** `sha256:<hex>` and size of a file, streamed. */
+export async function hashFile(file: string): Promise<{ digest: `sha256:${string}`; size: number }> {
+  const hash = createHash("sha256");
+  let size = 0;
+  try {
+    for await (const chunk of createReadStream(file, { highWaterMark: 4 * CHUNK })) {
+      hash.update(chunk);
+      size += chunk.length;
+    }
+  } catch (error) {
+    throw ioError(error, file, "read");
+  }
+  return { digest: `sha256:${hash.digest("hex")}`, size };
+}
+
+/** Like `stat`, but undefined where there is nothing. Other failures are thrown. */
+export async function statOrUndefined(file: string): Promise<Stats | undefined> {
+  try {
+    return await stat(file);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw ioError(error, file, "look at");
+  }
+}
+
+/** Compares by UTF-16 code unit: the same order everywhere, whatever the locale. */
+export function compareStrings(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,171 @@
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { ioError, SlimError, systemCode } from "../base/error.ts";
+import { CHUNK, hashFile, statOrUndefined, writeAll, writeAtomically } from "../base/files.ts";
+import { type Digest, digestOf, splitDigest } from "../image/digest.ts";
+import type { Content } from "./entry.ts";
+
+/**
+ * A content-addressed store of everything that was fetched or made before, safe to share between
+ * builds that run at the same time: entries are complete or absent and never change.
+ *
+ *   blobs/sha256/<hex>          bytes
+ *   records/<kind>/<key>.json   what an input led to: small JSON, guarded by its own digest
+ */
+export class Cache {
+  readonly dir: string;
+  /** Blobs whose bytes this process has already checked. */
+  readonly #checked = new Set<string>();
+
+  constructor(dir: string) {
+    this.dir = dir;
+  }
+
+  /**
+   * The value put under `key`, or undefined. A damaged record is the same as none: it is made again.
+   * `key` is hashed, so it may be any text that decides the value.
+   */
+  async get<T>(kind: string, key: string): Promise<T | undefined> {
+    let text: string;
+    try {
+      text = await readFile(this.#recordPath(kind, key), "utf8");
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return undefined;
+      throw ioError(error, this.#recordPath(kind, key), "read the cache");
+    }
+    const split = text.indexOf("\n");
+    const value = text.slice(split + 1);
+    return digestOf(value) === text.slice(0, split) ? (JSON.parse(value) as T) : undefined;
+  }
+
+  async put(kind: string, key: string, value: unknown): Promise<void> {
+    const text = JSON.stringify(value);
+    await writeAtomically(
+      this.#recordPath(kind, key),
+      (handle) => handle.writeFile(`${digestOf(text)}\n${text}`),
+      "write the cache",
+    );
+  }
+
+  /**
+   * The bytes of a digest, checked once per process, or undefined when they are not here. A damaged
+   * file is removed, and so also undefined: whoever asks makes or fetches it again.
+   */
+  async blob(digest: Digest): Promise<Content | undefined> {
+    const file = this.#blobPath(digest);
+    const found = await statOrUndefined(file);
+    if (found === undefined) return undefined;
+    if (!this.#checked.has(digest)) {
+      const actual = await hashFile(file);
+      if (actual.digest !== digest) {
+        await rm(file, { force: true });
+        return undefined;
+      }
+      this.#checked.add(digest);
+      // Age is counted from the last use; a cache on a read-only disk works all the same.
+      await utimes(file, new Date(), new Date()).catch(() => {});
+    }
+    return { digest, size: found.size, open: () => createReadStream(file, { highWaterMark: CHUNK }) };
+  }
+
+  /** Where the bytes of a digest that `blob` has found lie, for tools that want a file. */
+  pathOf(digest: Digest): string {
+    return this.#blobPath(digest);
+  }
+
+  /**
+   * Stores a stream under its digest and gives it back as content. Nothing is stored when the
+   * stream fails, so a check in the stream (see `verified`) guards the cache as well.
+   */
+  async add(source: AsyncIterable<Uint8Array>): Promise<Content> {
+    const temporary = path.join(this.dir, "blobs", `.${randomBytes(8).toString("hex")}.tmp`);
+    try {
+      await mkdir(path.join(this.dir, "blobs", "sha256"), { recursive: true });
+      const handle = await open(temporary, "wx", 0o666);
+      const hash = createHash("sha256");
+      try {
+        await writeAll(handle, tee(source, hash));
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      const digest: Digest = `sha256:${hash.digest("hex")}`;
+      await rename(temporary, this.#blobPath(digest));
+      this.#checked.add(digest);
+      const content = await this.blob(digest);
+      if (content === undefined) throw new SlimError("IO", "the cache lost a file", { where: this.#blobPath(digest) });
+      return content;
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => {});
+      throw ioError(error, this.dir, "write the cache");
+    }
+  }
+
+  /** How much is here, in files and bytes. */
+  async usage(): Promise<{ files: number; bytes: number }> {
+    let files = 0;
+    let bytes = 0;
+    for (const file of await this.#files()) {
+      files += 1;
+      bytes += file.size;
+    }
+    return { files, bytes };
+  }
+
+  /** Removes what was not used for `olderThanMs`; everything when it is 0. */
+  async prune(olderThanMs: number, now: number): Promise<{ files: number; bytes: number }> {
+    let files = 0;
+    let bytes = 0;
+    for (const file of await this.#files()) {
+      if (now - file.usedMs < olderThanMs) continue;
+      await rm(file.path, { force: true });
+      files += 1;
+      bytes += file.size;
+    }
+    return { files, bytes };
+  }
+
+  async #files(): Promise<{ path: string; size: number; usedMs: number }[]> {
+    const names = await readdir(this.dir, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+      if (systemCode(error) === "ENOENT") return [];
+      throw ioError(error, this.dir, "read the cache");
+    });
+    const found = [];
+    for (const name of names) {
+      if (!name.isFile()) continue;
+      const file = path.join(name.parentPath, name.name);
+      const { size, mtimeMs } = await stat(file);
+      found.push({ path: file, size, usedMs: mtimeMs });
+    }
+    return found;
+  }
+
+  #blobPath(digest: Digest): string {
+    const { algorithm, hex } = splitDigest(digest);
+    return path.join(this.dir, "blobs", algorithm, hex);
+  }
+
+  #recordPath(kind: string, key: string): string {
+    return path.join(this.dir, "records", kind, `${splitDigest(digestOf(key)).hex}.json`);
+  }
+}
+
+async function* tee(source: AsyncIterable<Uint8Array>, hash: { update(chunk: Uint8Array): unknown }) {
+  for await (const chunk of source) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+/** `SLIM_CACHE_DIR`, else `slim` in the cache folder of the system's convention. */
+export function defaultCacheDir(env: Readonly<Record<string, string | undefined>>): string {
+  if (env.SLIM_CACHE_DIR) return path.resolve(env.SLIM_CACHE_DIR);
+  if (env.XDG_CACHE_HOME) return path.resolve(env.XDG_CACHE_HOME, "slim");
+  const home = env.HOME || os.homedir();
+  return process.platform === "darwin"
+    ? path.join(home, "Library", "Caches", "slim")
+    : path.join(home, ".cache", "slim");
+}

@@ -1,0 +1,22 @@
+import type { Digest } from "../image/digest.ts";
+
+/** Bytes of a regular file: known by digest before they are read, readable as often as needed. */
+export interface Content {
+  readonly digest: Digest;
+  readonly size: number;
+  open(): AsyncIterable<Uint8Array>;
+}
+
+interface Common {
+  /** Absolute in the image, normalised, no slash at the end: `/usr/local/bin/node`. */
+  readonly path: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** One member of a layer. */
+export type Entry =
+  | (Common & { readonly type: "file"; readonly mode: number; readonly content: Content })
+  | (Common & { readonly type: "directory"; readonly mode: number })
+  /** `target` is written as it is: absolute, or relative to the folder of the link. */
+  | (Common & { readonly type: "symlink"; readonly target: string });
