@@ -42,7 +42,10 @@ export async function writeAtomically<T>(
 }
 
 /** Writes every byte of `source` to `handle`, and gives back how many there were. */
-export async function writeAll(handle: FileHandle, source: AsyncIterable<Uint8Array>): Promise<number> {
+export async function writeAll(
+  handle: FileHandle,
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<number> {
   let size = 0;
   for await (const chunk of source) {
     let offset = 0;

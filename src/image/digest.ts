@@ -10,9 +10,9 @@ export function isDigest(text: unknown): text is Digest {
   return typeof text === "string" && form.test(text);
 }
 
-/** sha256 of bytes that are already in memory. */
-export function digestOf(bytes: Uint8Array | string): Digest {
-  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+/** Digest of bytes that are already in memory. */
+export function digestOf(bytes: Uint8Array | string, algorithm: "sha256" | "sha512" = "sha256"): Digest {
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
 }
 
 /** The two parts of a digest, to build paths and hashers from. */

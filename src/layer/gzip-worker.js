@@ -1,0 +1,38 @@
+// JavaScript, because a worker thread starts without the loader that lets tests run on TypeScript.
+import { isMainThread, parentPort, workerData } from "node:worker_threads";
+import pako from "pako";
+
+/**
+ * @typedef {object} DeflateJob
+ * @property {Uint8Array} block
+ * @property {Uint8Array} dictionary The bytes before the block, which its matches may point into.
+ * @property {boolean} last
+ * @property {number} level
+ */
+
+/**
+ * Raw deflate of one block, ended by an empty stored block (a sync flush) or as the last one.
+ *
+ * @param {DeflateJob} job
+ * @returns {Uint8Array}
+ */
+export function deflateBlock({ block, dictionary, last, level }) {
+  const deflate = new pako.Deflate({
+    raw: true,
+    level: /** @type {6} */ (level),
+    chunkSize: block.length + 1024,
+    ...(dictionary.length > 0 ? { dictionary } : {}),
+  });
+  /** @type {Uint8Array[]} */
+  const parts = [];
+  deflate.onData = (part) => {
+    parts.push(/** @type {Uint8Array} */ (part).slice());
+  };
+  deflate.push(block, last ? pako.constants.Z_FINISH : pako.constants.Z_SYNC_FLUSH);
+  if (deflate.err !== 0) throw new Error(`deflate failed: ${deflate.msg}`);
+  return Buffer.concat(parts);
+}
+
+if (!isMainThread && workerData === "deflate") {
+  parentPort?.on("message", (/** @type {DeflateJob} */ job) => parentPort?.postMessage(deflateBlock(job)));
+}

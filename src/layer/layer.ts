@@ -1,0 +1,130 @@
+import { createHash } from "node:crypto";
+import { type Context, throwIfAborted } from "../base/context.ts";
+import { SlimError } from "../base/error.ts";
+import { writeTar } from "../base/tar.ts";
+import { type Digest, verified } from "../image/digest.ts";
+import { type Layer, mediaTypes } from "../image/types.ts";
+import type { Cache } from "./cache.ts";
+import type { Entry } from "./entry.ts";
+import { gzip } from "./gzip.ts";
+
+/** Raised whenever the same entries would give other bytes than before: old cache records are then ignored. */
+const FORMAT = 1;
+
+export interface LayerOptions {
+  readonly compression: "gzip";
+  readonly level: number;
+  /** Seconds since the epoch, for every member. */
+  readonly mtime: number;
+}
+
+export interface BuiltLayer extends Layer {
+  /** Regular files. */
+  readonly files: number;
+  /** Bytes of all regular files. */
+  readonly unpackedSize: number;
+  /** Whether it was taken from the cache. */
+  readonly cached: boolean;
+}
+
+interface LayerRecord {
+  readonly diffId: Digest;
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/**
+ * Packs entries into a compressed layer, or finds the one that was packed from the same entries
+ * before. The bytes depend on entries and options alone, not on time, machine or Node.js version.
+ * @param entries sorted by path, parents first, no path twice
+ * @throws SlimError `INVALID` when the entries break a rule of layers
+ */
+export async function buildLayer(
+  context: Context,
+  cache: Cache,
+  name: string,
+  entries: readonly Entry[],
+  options: LayerOptions,
+): Promise<BuiltLayer> {
+  checkEntries(entries);
+  const key = JSON.stringify([FORMAT, options, entries.map(identity)]);
+  const record = await cache.get<LayerRecord>("layer", key);
+  const found = record && (await cache.blob(record.digest));
+  if (record && found) return describe(name, entries, record, found, true);
+  throwIfAborted(context.signal);
+  context.report({ type: "stage", name: `layer ${name}` });
+  const hash = createHash("sha256");
+  const made = await cache.add(gzip(hashed(tarOf(context, entries, options.mtime), hash), options.level));
+  const diffId: Digest = `sha256:${hash.digest("hex")}`;
+  const fresh: LayerRecord = { diffId, digest: made.digest, size: made.size };
+  await cache.put("layer", key, fresh);
+  return describe(name, entries, fresh, made, false);
+}
+
+function describe(
+  name: string,
+  entries: readonly Entry[],
+  { diffId, digest, size }: LayerRecord,
+  content: { open(): AsyncIterable<Uint8Array> },
+  cached: boolean,
+): BuiltLayer {
+  const files = entries.filter((entry) => entry.type === "file");
+  return {
+    name,
+    diffId,
+    descriptor: { mediaType: mediaTypes.layerGzip, digest, size },
+    open: () => content.open(),
+    files: files.length,
+    unpackedSize: files.reduce((sum, file) => sum + file.content.size, 0),
+    cached,
+  };
+}
+
+/** Everything about an entry that shows in the layer. */
+function identity(entry: Entry): readonly unknown[] {
+  const { type, path, uid, gid } = entry;
+  if (type === "file") return [type, path, uid, gid, entry.mode, entry.content.digest, entry.content.size];
+  if (type === "directory") return [type, path, uid, gid, entry.mode];
+  return [type, path, uid, gid, entry.target];
+}
+
+async function* tarOf(context: Context, entries: readonly Entry[], mtime: number): AsyncGenerator<Uint8Array> {
+  yield* writeTar(
+    entries.map((entry) => {
+      throwIfAborted(context.signal);
+      const common = { path: entry.path.slice(1), type: entry.type, uid: entry.uid, gid: entry.gid, mtime };
+      if (entry.type === "directory") return { ...common, mode: entry.mode, size: 0 };
+      if (entry.type === "symlink") return { ...common, mode: 0o777, size: 0, target: entry.target };
+      const { content } = entry;
+      const open = () => verified(content.open(), content, entry.path);
+      return { ...common, mode: entry.mode, size: content.size, open };
+    }),
+  );
+}
+
+async function* hashed(source: AsyncIterable<Uint8Array>, hash: { update(chunk: Uint8Array): unknown }) {
+  for await (const chunk of source) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+function checkEntries(entries: readonly Entry[]): void {
+  let previous = "";
+  for (const { path } of entries) {
+    const problem = !path.startsWith("/")
+      ? "is not absolute"
+      : path.split("/").some((part, index) => index > 0 && (part === "" || part === "." || part === ".."))
+        ? "is not normalised"
+        : path.includes("\0")
+          ? "has a NUL byte"
+          : path.slice(path.lastIndexOf("/") + 1).startsWith(".wh.")
+            ? "begins with .wh., which would delete a file of a lower layer"
+            : path <= previous
+              ? "is there twice or out of order"
+              : undefined;
+    if (problem)
+      throw new SlimError("INVALID", `the path ${problem}`, { where: path, hint: "rename or exclude the file" });
+    previous = path;
+  }
+}
