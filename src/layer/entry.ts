@@ -1,4 +1,4 @@
-import type { Digest } from "../image/digest.ts";
+import { type Digest, digestOf } from "../image/digest.ts";
 
 /** Bytes of a regular file: known by digest before they are read, readable as often as needed. */
 export interface Content {
@@ -20,3 +20,15 @@ export type Entry =
   | (Common & { readonly type: "directory"; readonly mode: number })
   /** `target` is written as it is: absolute, or relative to the folder of the link. */
   | (Common & { readonly type: "symlink"; readonly target: string });
+
+/** Content that is in memory. */
+export function bytesContent(bytes: Uint8Array | string): Content {
+  const buffer = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
+  return {
+    digest: digestOf(buffer),
+    size: buffer.length,
+    open: async function* () {
+      yield buffer;
+    },
+  };
+}

@@ -1,0 +1,153 @@
+import path from "node:path";
+import { SlimError } from "../../base/error.ts";
+import { compareStrings } from "../../base/files.ts";
+import { bytesContent, type Content } from "../../layer/entry.ts";
+import type { Debian } from "../../sources/debian/debian.ts";
+import type { DebianPackage, PackageFile } from "../../sources/debian/package.ts";
+import type { ClosureEntry, ClosurePart, Component, Reason } from "../types.ts";
+
+/** The CA bundle, where OpenSSL, Go and most others look first. */
+export const certificatesPath = "/etc/ssl/certs/ca-certificates.crt";
+
+/**
+ * Files taken out of Debian packages one by one, and what scanners need to know about them: for each
+ * package that gave a file its `status.d` entry, the checksums of the files kept, and its copyright.
+ */
+export class DebianFiles {
+  readonly #debian: Debian;
+  readonly #architecture: string;
+  readonly #entries = new Map<string, ClosureEntry>();
+  readonly #packages = new Map<string, DebianPackage>();
+  readonly #checksums = new Map<string, Map<string, string>>();
+
+  constructor(debian: Debian, architecture: string) {
+    this.#debian = debian;
+    this.#architecture = architecture;
+  }
+
+  /**
+   * Takes a file of a package by its path, with the symbolic links on the way to it inside the package.
+   * @returns the path of the file itself, or undefined when the package does not have it
+   */
+  async take(name: string, wanted: string, reason: Reason): Promise<{ path: string; content: Content } | undefined> {
+    const found = await this.#debian.package(this.#architecture, name);
+    let reasons = [reason];
+    for (let at = wanted, hops = 0; hops < 16; hops += 1) {
+      const file = found.files.find(({ path }) => path === at);
+      if (file === undefined || file.type === "directory") return undefined;
+      this.#add(found, file, reasons);
+      if (file.type === "file") return { path: file.path, content: file.content };
+      reasons = [{ kind: "link", from: file.path }];
+      at = path.posix.resolve(path.posix.dirname(file.path), file.target);
+    }
+    throw new SlimError("DEBIAN", "has a loop of symbolic links", { where: `${name}: ${wanted}` });
+  }
+
+  /** The roots that Mozilla trusts, in the one file that Debian's `update-ca-certificates` would make of them. */
+  async takeCertificates(): Promise<void> {
+    const found = await this.#debian.package(this.#architecture, "ca-certificates");
+    const parts: Buffer[] = [];
+    const files = found.files.filter(isCertificate).sort((a, b) => compareStrings(a.path, b.path));
+    for (const file of files) {
+      for await (const chunk of file.content.open()) parts.push(Buffer.from(chunk));
+      if (parts.at(-1)?.at(-1) !== 0x0a) parts.push(Buffer.from("\n"));
+    }
+    this.#keep(found);
+    this.#set({
+      entry: { ...plainFile, path: certificatesPath, content: bytesContent(Buffer.concat(parts)) },
+      layer: "os",
+      purl: found.purl,
+      reasons: [{ kind: "preset", what: "certificates" }],
+    });
+  }
+
+  /** Everything taken, and what describes it. Nothing at all when no package gave a file. */
+  async part(): Promise<ClosurePart> {
+    if (this.#packages.size === 0) return { entries: [], components: [], diagnostics: [] };
+    await this.take("base-files", "/usr/lib/os-release", { kind: "metadata", what: "os-release" });
+    this.#set({
+      entry: { type: "symlink", path: "/etc/os-release", uid: 0, gid: 0, target: "../usr/lib/os-release" },
+      layer: "os",
+      purl: (await this.#debian.package(this.#architecture, "base-files")).purl,
+      reasons: [{ kind: "link", from: "/usr/lib/os-release" }],
+    });
+    // A copyright may stand in another package, which then is described as well.
+    const described = new Set<string>();
+    for (let next = this.#undescribed(described); next !== undefined; next = this.#undescribed(described)) {
+      described.add(next.name);
+      await this.#takeCopyright(next);
+    }
+    for (const found of this.#packages.values()) this.#describe(found);
+    return {
+      entries: [...this.#entries.values()],
+      components: [...this.#packages.values()].map(component),
+      diagnostics: [],
+    };
+  }
+
+  #undescribed(described: ReadonlySet<string>): DebianPackage | undefined {
+    return [...this.#packages.values()].find(({ name }) => !described.has(name));
+  }
+
+  /** Debian lets a package share the documentation folder of another one of the same source by a link. */
+  async #takeCopyright(found: DebianPackage): Promise<void> {
+    const folder = `/usr/share/doc/${found.name}`;
+    const reason: Reason = { kind: "metadata", what: "copyright" };
+    if (await this.take(found.name, `${folder}/copyright`, reason)) return;
+    const link = found.files.find((file) => file.path === folder);
+    if (link?.type !== "symlink") return;
+    const owner = path.posix.basename(link.target);
+    this.#add(found, link, [reason]);
+    await this.take(owner, `/usr/share/doc/${owner}/copyright`, { kind: "link", from: folder });
+  }
+
+  #describe(found: DebianPackage): void {
+    const sums = [...(this.#checksums.get(found.name) ?? [])].sort(([a], [b]) => compareStrings(a, b));
+    const describing = (path: string, text: string): void =>
+      this.#set({
+        entry: { ...plainFile, path, content: bytesContent(text) },
+        layer: "os",
+        purl: found.purl,
+        reasons: [{ kind: "metadata", what: "package database" }],
+      });
+    describing(`/var/lib/dpkg/status.d/${found.name}`, `${found.control.trimEnd()}\n`);
+    const lines = sums.map(([file, md5]) => `${md5}  ${file.slice(1)}\n`);
+    describing(`/var/lib/dpkg/status.d/${found.name}.md5sums`, lines.join(""));
+  }
+
+  #add(found: DebianPackage, file: PackageFile, reasons: readonly Reason[]): void {
+    this.#keep(found);
+    const common = { path: file.path, uid: 0, gid: 0 };
+    const about = { layer: "os", purl: found.purl, reasons } as const;
+    if (file.type === "symlink") {
+      this.#set({ entry: { ...common, type: "symlink", target: file.target }, ...about });
+    } else if (file.type === "file") {
+      this.#checksums.get(found.name)?.set(file.path, file.md5);
+      // No image of slim has setuid programs.
+      this.#set({ entry: { ...common, type: "file", mode: file.mode & 0o777, content: file.content }, ...about });
+    }
+  }
+
+  #keep(found: DebianPackage): void {
+    this.#packages.set(found.name, found);
+    if (!this.#checksums.has(found.name)) this.#checksums.set(found.name, new Map());
+  }
+
+  #set(entry: ClosureEntry): void {
+    const before = this.#entries.get(entry.entry.path);
+    const reasons = before === undefined ? entry.reasons : [...before.reasons, ...entry.reasons];
+    this.#entries.set(entry.entry.path, { ...entry, reasons });
+  }
+}
+
+const plainFile = { type: "file", mode: 0o644, uid: 0, gid: 0 } as const;
+
+function isCertificate(file: PackageFile): file is PackageFile & { type: "file" } {
+  return (
+    file.type === "file" && file.path.startsWith("/usr/share/ca-certificates/mozilla/") && file.path.endsWith(".crt")
+  );
+}
+
+function component({ purl, name, version }: DebianPackage): Component {
+  return { purl, name, version };
+}

@@ -1,0 +1,57 @@
+import { bytesContent } from "../../layer/entry.ts";
+import type { ClosureEntry, ClosurePart, Component } from "../types.ts";
+
+/** The account that programs run as when nothing else is asked for. */
+export const nonroot = { uid: 65532, gid: 65532, home: "/home/nonroot" } as const;
+
+/** What slim writes by itself, without any package behind it. */
+const component: Component = { purl: "pkg:generic/slim-rootfs", name: "slim-rootfs" };
+
+const passwd = `root:x:0:0:root:/root:/sbin/nologin
+nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin
+nonroot:x:${nonroot.uid}:${nonroot.gid}:nonroot:${nonroot.home}:/sbin/nologin
+`;
+const group = `root:x:0:
+nobody:x:65534:
+nonroot:x:${nonroot.gid}:
+`;
+/** Local files first, then DNS: what C libraries and Go's resolver look for before they ask anybody. */
+const nsswitch = `passwd: files
+group: files
+shadow: files
+hosts: files dns
+services: files
+protocols: files
+`;
+
+/** Accounts, the order of name look-ups, a place for temporary files and a home. */
+export function rootfs(): ClosurePart {
+  const text = (path: string, content: string): ClosureEntry => ({
+    entry: { type: "file", path, mode: 0o644, uid: 0, gid: 0, content: bytesContent(content) },
+    layer: "os",
+    purl: component.purl,
+    reasons: [{ kind: "preset", what: "accounts" }],
+  });
+  const folder = (
+    path: string,
+    mode: number,
+    { uid, gid }: { uid: number; gid: number },
+    what: string,
+  ): ClosureEntry => ({
+    entry: { type: "directory", path, mode, uid, gid },
+    layer: "os",
+    purl: component.purl,
+    reasons: [{ kind: "preset", what }],
+  });
+  return {
+    entries: [
+      text("/etc/passwd", passwd),
+      text("/etc/group", group),
+      text("/etc/nsswitch.conf", nsswitch),
+      folder(nonroot.home, 0o700, nonroot, "home"),
+      folder("/tmp", 0o1777, { uid: 0, gid: 0 }, "temporary files"),
+    ],
+    components: [component],
+    diagnostics: [],
+  };
+}

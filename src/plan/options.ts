@@ -1,0 +1,65 @@
+/**
+ * What can be asked of a build: by a program, by a configuration file or on the command line. A value
+ * given later in that order replaces one given earlier; what is left out is found in the project, or
+ * has the default of the design.
+ */
+export interface BuildOptions {
+  /** A folder with a package.json, a JS/TS entry file, or an ELF file. Default: the current folder. */
+  readonly path?: string;
+  /** What the image is for: `linux/amd64`. Default: the platform of a binary, else this machine's. */
+  readonly platform?: string;
+  /** The Node.js runtime: a version or range, the path of a `node` binary, or `host` for the running one. */
+  readonly node?: string;
+  /** The program's first file, relative to the project. */
+  readonly entry?: string;
+  /** Arguments after the entrypoint. */
+  readonly cmd?: readonly string[];
+  /** Environment variables of the image. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** `uid[:gid]` or a name. Default `65532:65532`. */
+  readonly user?: string;
+  /** Absolute. */
+  readonly workdir?: string;
+  /** Ports: `8080`, `53/udp`. */
+  readonly expose?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** References that name the image in every output. */
+  readonly tags?: readonly string[];
+  /** A binary alone, without accounts, certificates and folders around it. */
+  readonly bare?: boolean;
+  /** Ship source maps. */
+  readonly sourcemap?: boolean;
+  /** gzip's level, 1 to 9. Default 6. */
+  readonly compressionLevel?: number;
+  /** Fail rather than change `slim.lock`. */
+  readonly frozen?: boolean;
+  /** Warnings fail the build. */
+  readonly strict?: boolean;
+  /** The URL of a Debian archive, instead of the one the machine's apt uses. */
+  readonly debianMirror?: string;
+}
+
+type Kind = "string" | "boolean" | "number" | "list" | "record";
+
+/** The form of every option, to check what comes from files and programs without types. */
+export const optionKinds: { readonly [Name in keyof Required<BuildOptions>]: Kind } = {
+  path: "string",
+  platform: "string",
+  node: "string",
+  entry: "string",
+  cmd: "list",
+  env: "record",
+  user: "string",
+  workdir: "string",
+  expose: "list",
+  labels: "record",
+  annotations: "record",
+  tags: "list",
+  bare: "boolean",
+  sourcemap: "boolean",
+  compressionLevel: "number",
+  frozen: "boolean",
+  strict: "boolean",
+  debianMirror: "string",
+};

@@ -1,0 +1,146 @@
+import path from "node:path";
+import type { Context } from "../base/context.ts";
+import type { Diagnostic } from "../base/diagnostic.ts";
+import { SlimError } from "../base/error.ts";
+import { type Elf, parseElf } from "../closure/elf/parse.ts";
+import { withFile } from "../closure/elf/reader.ts";
+import type { NodeProject } from "../closure/node/closure.ts";
+import { formatPlatform, type Platform, parsePlatform, platformOfArch } from "../image/platform.ts";
+import { parseReference } from "../image/reference.ts";
+import { LOCK_NAME } from "../sources/lock.ts";
+import { type ImagePlan, planImage } from "./image-config.ts";
+import type { BuildOptions } from "./options.ts";
+import { findEntry, findProject, type Project } from "./project.ts";
+import { findRuntime, type RuntimeRequest } from "./runtime.ts";
+
+/** A Node.js app; its target's version is known when the runtime has been resolved. */
+export interface NodePlan extends Omit<NodeProject, "target"> {
+  readonly kind: "node";
+  readonly runtime: RuntimeRequest;
+  /** Options of Node.js itself. */
+  readonly nodeOptions: readonly string[];
+}
+
+export interface BinaryPlan {
+  readonly kind: "binary";
+  readonly file: string;
+  readonly elf: Elf;
+  /** The binary alone. */
+  readonly bare: boolean;
+}
+
+/** A build with everything decided that can be decided by looking: plain data, nothing is read twice. */
+export interface Plan {
+  readonly project: NodePlan | BinaryPlan;
+  readonly platform: Platform;
+  readonly image: ImagePlan;
+  /** Whose npm configuration counts. */
+  readonly folder: string;
+  readonly lockFile: string;
+  readonly tags: readonly string[];
+  readonly compressionLevel: number;
+  readonly frozen: boolean;
+  readonly strict: boolean;
+  readonly debianMirror: string | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/**
+ * Decides what to build.
+ * @throws SlimError `CONFIG`, `NOT_FOUND`, `PLATFORM`, `ELF`
+ */
+export async function plan(context: Context, cwd: string, options: BuildOptions, project: Project): Promise<Plan> {
+  for (const tag of options.tags ?? []) {
+    if (parseReference(tag).digest !== undefined) {
+      throw new SlimError("CONFIG", `"${tag}" has a digest`, {
+        where: "--tag",
+        hint: "a tag names what the digest will be",
+      });
+    }
+  }
+  const compressionLevel = options.compressionLevel ?? 6;
+  if (!Number.isInteger(compressionLevel) || compressionLevel < 1 || compressionLevel > 9) {
+    throw new SlimError("CONFIG", `${compressionLevel} is not a level of gzip`, {
+      where: "--compression-level",
+      hint: "1 to 9",
+    });
+  }
+  const asked = options.platform === undefined ? undefined : parsePlatform(options.platform);
+  const { decided, platform, diagnostics } =
+    project.kind === "binary"
+      ? await planBinary(project, options, asked)
+      : await planNode(project, options, asked, cwd);
+  return {
+    project: decided,
+    platform,
+    image: planImage(
+      options,
+      project.kind === "node" ? project.manifest : { name: path.basename(project.file) },
+      context.env,
+    ),
+    folder: project.folder,
+    lockFile: path.join(project.folder, LOCK_NAME),
+    tags: options.tags ?? [],
+    compressionLevel,
+    frozen: options.frozen ?? false,
+    strict: options.strict ?? false,
+    debianMirror: options.debianMirror,
+    diagnostics,
+  };
+}
+
+type Decision = { decided: Plan["project"]; platform: Platform; diagnostics: readonly Diagnostic[] };
+
+async function planNode(
+  project: Project & { kind: "node" },
+  options: BuildOptions,
+  asked: Platform | undefined,
+  cwd: string,
+): Promise<Decision> {
+  if (options.bare) {
+    throw new SlimError("CONFIG", "a Node.js app cannot be bare: it needs its runtime", { where: "--bare" });
+  }
+  const { folder, manifest } = project;
+  const entry = await findEntry(project, options.entry);
+  const decided: NodePlan = {
+    kind: "node",
+    root: folder,
+    entry: entry.file,
+    nodeOptions: entry.nodeOptions,
+    name: manifest.name ?? path.basename(folder),
+    ...(manifest.version === undefined ? {} : { version: manifest.version }),
+    sourcemap: options.sourcemap ?? false,
+    runtime: await findRuntime(folder, manifest, options.node, cwd),
+  };
+  return { decided, platform: asked ?? platformOfArch(process.arch), diagnostics: entry.diagnostics };
+}
+
+async function planBinary(
+  { file }: Project & { kind: "binary" },
+  options: BuildOptions,
+  asked: Platform | undefined,
+): Promise<Decision> {
+  for (const name of ["entry", "node"] as const) {
+    if (options[name] === undefined) continue;
+    throw new SlimError("CONFIG", `--${name} is for Node.js apps; this is a binary`, { where: file });
+  }
+  const elf = await withFile(file, (reader) => parseElf(reader, file));
+  if (elf.platform === undefined)
+    throw new SlimError("ELF", "is for a machine that no image platform names", { where: file });
+  if (asked !== undefined && formatPlatform(asked) !== formatPlatform(elf.platform)) {
+    throw new SlimError("PLATFORM", `is for ${formatPlatform(elf.platform)}, not ${formatPlatform(asked)}`, {
+      where: file,
+    });
+  }
+  if (elf.linkage !== "static" && elf.linkage !== "static-pie") {
+    throw new SlimError("ELF", "is not a static program", {
+      where: file,
+      hint: "link it statically; dynamic programs are not supported yet",
+    });
+  }
+  return {
+    decided: { kind: "binary", file, elf, bare: options.bare ?? false },
+    platform: elf.platform,
+    diagnostics: [],
+  };
+}

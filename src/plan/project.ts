@@ -1,0 +1,183 @@
+import { open, realpath } from "node:fs/promises";
+import path from "node:path";
+import type { Diagnostic } from "../base/diagnostic.ts";
+import { ioError, SlimError } from "../base/error.ts";
+import { statOrUndefined } from "../base/files.ts";
+import { readJson } from "./config.ts";
+
+/** What a user points at, before anything is decided about it. */
+export type Project =
+  | { readonly kind: "binary"; readonly file: string; readonly folder: string }
+  | {
+      readonly kind: "node";
+      /** Where package.json is, or the folder of the entry file where there is none. */
+      readonly folder: string;
+      readonly manifest: Manifest;
+      /** The entry file, absolute, where the user pointed at a file. */
+      readonly file?: string;
+    };
+
+/** The fields of package.json that a build reads. https://docs.npmjs.com/cli/configuring-npm/package-json */
+export interface Manifest {
+  readonly name?: string;
+  readonly version?: string;
+  readonly description?: string;
+  readonly license?: unknown;
+  readonly homepage?: unknown;
+  readonly repository?: unknown;
+  readonly main?: unknown;
+  readonly bin?: unknown;
+  readonly scripts?: Readonly<Record<string, string>>;
+  readonly engines?: Readonly<Record<string, string>>;
+}
+
+const script = /\.(?:[cm]?[jt]s|[jt]sx)$/;
+
+/**
+ * Finds out what `target` is.
+ * @param folder where a binary's configuration and lock are: a program may lie anywhere
+ * @throws SlimError `NOT_FOUND`, `CONFIG` when it is nothing that slim can build
+ */
+export async function findProject(target: string, folder: string): Promise<Project> {
+  const found = await statOrUndefined(target);
+  if (found === undefined) {
+    throw new SlimError("NOT_FOUND", "no such file or folder", {
+      where: target,
+      hint: "check the spelling of the path",
+    });
+  }
+  if (found.isDirectory()) {
+    if (!(await statOrUndefined(path.join(target, "package.json")))) {
+      throw new SlimError("CONFIG", "is not a project: it has no package.json", {
+        where: target,
+        hint: "point at a folder with a package.json, a JS/TS entry file, or an ELF binary",
+      });
+    }
+    const real = await realpath(target);
+    return { kind: "node", folder: real, manifest: await readManifest(real) };
+  }
+  if (await startsLikeElf(target)) return { kind: "binary", file: await realpath(target), folder };
+  if (!script.test(target)) {
+    throw new SlimError("CONFIG", "is not something slim can build", {
+      where: target,
+      hint: "point at a folder with a package.json, a JS/TS entry file, or an ELF binary",
+    });
+  }
+  const file = await realpath(target);
+  const owner = await nearestManifest(path.dirname(file));
+  const manifest = owner === undefined ? {} : await readManifest(owner);
+  return { kind: "node", folder: owner ?? path.dirname(file), manifest, file };
+}
+
+async function readManifest(folder: string): Promise<Manifest> {
+  const file = path.join(folder, "package.json");
+  const value = await readJson(file);
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw new SlimError("CONFIG", "is not a JSON object", { where: file });
+}
+
+async function nearestManifest(folder: string): Promise<string | undefined> {
+  for (let at = folder; ; at = path.dirname(at)) {
+    if (await statOrUndefined(path.join(at, "package.json"))) return at;
+    if (at === path.dirname(at)) return undefined;
+  }
+}
+
+async function startsLikeElf(file: string): Promise<boolean> {
+  try {
+    const handle = await open(file);
+    try {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0);
+      return bytesRead === 4 && buffer.toString("latin1") === "\x7fELF";
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw ioError(error, file, "read");
+  }
+}
+
+/** How the app is started, and how we know. */
+export interface Entry {
+  /** Relative to the project's folder, with `/`. */
+  readonly file: string;
+  /** Options of Node.js itself, which stand before the file. */
+  readonly nodeOptions: readonly string[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Names of entry files by custom, most telling first; `npm start` runs server.js when nothing says otherwise. */
+const customary = ["server", "index", "src/server", "src/index", "src/main", "app", "main", "src/app"];
+const extensions = ["js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx"];
+
+/**
+ * The entry of a Node.js app: what was asked for, else what `npm start` runs, else package.json's
+ * `main` or its only `bin`, else a file with a customary name.
+ * @throws SlimError `CONFIG`
+ */
+export async function findEntry(project: Project & { kind: "node" }, asked: string | undefined): Promise<Entry> {
+  const { folder, manifest, file } = project;
+  const plain = (found: string): Entry => ({ file: found, nodeOptions: [], diagnostics: [] });
+  if (asked !== undefined) return plain(await existing(folder, asked, "--entry"));
+  if (file !== undefined) return plain(path.relative(folder, file).split(path.sep).join("/"));
+  const start = startScript(manifest.scripts?.start);
+  if (start !== undefined)
+    return { ...start, file: await existing(folder, start.file, "scripts.start in package.json") };
+  if (typeof manifest.main === "string") return plain(await existing(folder, manifest.main, "main in package.json"));
+  const bins = typeof manifest.bin === "string" ? [manifest.bin] : Object.values(manifest.bin ?? {});
+  if (bins.length === 1 && typeof bins[0] === "string") {
+    return plain(await existing(folder, bins[0], "bin in package.json"));
+  }
+  for (const name of customary) {
+    const found = await withExtension(folder, name);
+    if (found !== undefined) return plain(found);
+  }
+  throw new SlimError("CONFIG", "does not say which file starts the app", {
+    where: path.join(folder, "package.json"),
+    hint: 'set "main", a start script of the form "node FILE", or --entry FILE',
+  });
+}
+
+async function existing(folder: string, name: string, source: string): Promise<string> {
+  const relative = path.relative(folder, path.resolve(folder, name)).split(path.sep).join("/");
+  if (relative.startsWith("../") || path.isAbsolute(relative)) {
+    throw new SlimError("CONFIG", `${source} lies outside the project`, { where: name });
+  }
+  const found = await withExtension(folder, relative || "index");
+  if (found !== undefined) return found;
+  throw new SlimError("CONFIG", `${source} names a file that does not exist`, {
+    where: path.join(folder, name),
+    hint: "if a build step makes it, run that first; or choose another with --entry",
+  });
+}
+
+async function withExtension(folder: string, name: string): Promise<string | undefined> {
+  const candidates = [name, ...extensions.map((extension) => `${name}.${extension}`)];
+  for (const candidate of [...candidates, ...extensions.map((extension) => `${name}/index.${extension}`)]) {
+    if ((await statOrUndefined(path.join(folder, candidate)))?.isFile()) return candidate;
+  }
+  return undefined;
+}
+
+/** Reads `[NAME=value ...] node [options] FILE`; undefined for any other script. */
+function startScript(start: string | undefined): Entry | undefined {
+  const words = start?.trim().split(/\s+/) ?? [];
+  if (/["'`$&|;<>()\\]/.test(start ?? "")) return undefined;
+  const node = words.findIndex((word) => !/^[A-Za-z_]\w*=/.test(word));
+  if (words[node] !== "node") return undefined;
+  const at = words.findIndex((word, index) => index > node && !word.startsWith("-"));
+  const file = words[at];
+  if (file === undefined || at !== words.length - 1) return undefined;
+  const options = words.slice(node + 1, at);
+  const preloads = options.filter((option) =>
+    /^(?:-r|--require|--import|--loader|--experimental-loader)(?:=|$)/.test(option),
+  );
+  const diagnostics: Diagnostic[] = preloads.map((option) => ({
+    code: "start-script-preload",
+    severity: "warning",
+    message: `the start script's ${option} is not carried into the image`,
+    file: "package.json",
+    hint: "import that module from the entry file",
+  }));
+  return { file, nodeOptions: options.filter((option) => !preloads.includes(option)), diagnostics };
+}

@@ -1,0 +1,71 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import semver from "semver";
+import { ioError, SlimError, systemCode } from "../base/error.ts";
+import { statOrUndefined } from "../base/files.ts";
+import type { Manifest } from "./project.ts";
+
+/** Where the Node.js runtime comes from: npm, by a range or `lts`; or a binary on this machine. */
+export type RuntimeRequest =
+  | { readonly kind: "npm"; readonly request: string }
+  | { readonly kind: "file"; readonly file: string };
+
+/** Code names of the lines with long-term support, as `lts/NAME` in .nvmrc says them. https://github.com/nodejs/Release */
+const codenames: Readonly<Record<string, string>> = { iron: "20", jod: "22", krypton: "24" };
+
+/**
+ * The Node.js a project wants: what was asked for, else `.node-version`, `.nvmrc` or `engines.node`,
+ * the more exact first, else the line with long-term support.
+ * @throws SlimError `CONFIG`
+ */
+export async function findRuntime(
+  folder: string,
+  manifest: Manifest,
+  asked: string | undefined,
+  cwd: string,
+): Promise<RuntimeRequest> {
+  if (asked === "host") return { kind: "file", file: process.execPath };
+  if (asked !== undefined) {
+    if (semver.validRange(normalise(asked)) !== null || asked.startsWith("lts")) return request(asked, "--node");
+    const file = path.resolve(cwd, asked);
+    if ((await statOrUndefined(file))?.isFile()) return { kind: "file", file };
+    throw new SlimError("CONFIG", `"${asked}" is neither a version nor a file`, {
+      where: "--node",
+      hint: "for example 24, 24.21.0, lts, host or the path of a node executable",
+    });
+  }
+  for (const name of [".node-version", ".nvmrc"]) {
+    const text = await readIfThere(path.join(folder, name));
+    const line = text?.split("\n").find((one) => one.trim() !== "" && !one.startsWith("#"));
+    if (line !== undefined) return request(line.trim(), path.join(folder, name));
+  }
+  const engines = manifest.engines?.node;
+  if (engines !== undefined) return request(engines, `${path.join(folder, "package.json")}: engines.node`);
+  return { kind: "npm", request: "lts" };
+}
+
+function request(text: string, where: string): RuntimeRequest {
+  if (["lts", "lts/*", "--lts"].includes(text)) return { kind: "npm", request: "lts" };
+  const wanted = text.startsWith("lts/") ? codenames[text.slice(4).toLowerCase()] : normalise(text);
+  const range = wanted === undefined ? null : semver.validRange(wanted);
+  if (range === null) {
+    throw new SlimError("CONFIG", `"${text}" is not a version of Node.js`, {
+      where,
+      hint: "for example 24, 24.21.0 or lts",
+    });
+  }
+  return { kind: "npm", request: wanted as string };
+}
+
+function normalise(text: string): string {
+  return text === "node" || text === "latest" ? "*" : text.replace(/^v(?=\d)/, "");
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw ioError(error, file, "read");
+  }
+}

@@ -1,0 +1,135 @@
+import type { Options } from "pacote";
+import { aborted, type Context, throwIfAborted } from "../base/context.ts";
+import { SlimError } from "../base/error.ts";
+
+/**
+ * Packages of npm, by npm's own libraries and with npm's own configuration: registry, proxy and
+ * credentials are those that `npm install` would use in the same folder.
+ */
+export class Npm {
+  readonly #context: Context;
+  readonly #folder: string;
+  #options: Promise<Options> | undefined;
+
+  constructor(context: Context, folder: string) {
+    this.#context = context;
+    this.#folder = folder;
+  }
+
+  /**
+   * Every published version of a package with the integrity of its tarball; a version the registry
+   * gives no integrity for is left out.
+   * @throws SlimError `NOT_FOUND`, `NETWORK`
+   */
+  async versions(name: string): Promise<ReadonlyMap<string, string>> {
+    const { packument } = (await import("pacote")).default;
+    const options = await this.#configuration();
+    const document = await this.#run(name, () => packument(name, options));
+    const found = new Map<string, string>();
+    for (const [version, manifest] of Object.entries(document.versions)) {
+      const integrity = manifest.dist.integrity;
+      if (typeof integrity === "string") found.set(version, integrity);
+    }
+    return found;
+  }
+
+  /**
+   * Streams a package's tarball (gzip) to `use`, checked against `integrity` while it passes. `use`
+   * may be called again when the transfer failed, and must not keep what it saw before it ends.
+   * @throws SlimError `INTEGRITY`, `NOT_FOUND`, `NETWORK`, or what `use` throws
+   */
+  async tarball<T>(
+    name: string,
+    version: string,
+    integrity: string,
+    use: (body: AsyncIterable<Uint8Array>) => Promise<T>,
+  ): Promise<T> {
+    const { tarball } = (await import("pacote")).default;
+    const options = { ...(await this.#configuration()), integrity };
+    const spec = `${name}@${version}`;
+    this.#context.report({ type: "fetch", what: spec });
+    return this.#run(
+      spec,
+      () =>
+        tarball.stream(
+          spec,
+          async (body) => {
+            let result: T;
+            try {
+              result = await use(body as unknown as AsyncIterable<Uint8Array>);
+            } finally {
+              // Integrity is decided at the end of the stream, which `use` may have stopped short of.
+              body.resume();
+            }
+            await ended(body);
+            return result;
+          },
+          options,
+        ) as Promise<T>,
+    );
+  }
+
+  async #run<T>(what: string, work: () => Promise<T>): Promise<T> {
+    throwIfAborted(this.#context.signal);
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof SlimError) throw error;
+      if (this.#context.signal.aborted) throw aborted(this.#context.signal.reason);
+      throw npmError(what, error);
+    }
+  }
+
+  #configuration(): Promise<Options> {
+    this.#options ??= this.#load();
+    return this.#options;
+  }
+
+  async #load(): Promise<Options> {
+    const [{ default: Config }, { default: definitions }] = await Promise.all([
+      import("@npmcli/config"),
+      import("@npmcli/config/lib/definitions/index.js"),
+    ]);
+    const config = new Config({
+      ...definitions,
+      npmPath: this.#folder,
+      argv: [process.execPath, "slim"],
+      cwd: this.#folder,
+      env: { ...this.#context.env },
+      execPath: process.execPath,
+      // Complaints about settings of other tools are npm's business.
+      warn: false,
+    });
+    await config.load();
+    return config.flat as Options;
+  }
+}
+
+function ended(body: NodeJS.ReadableStream & { readableEnded?: boolean }): Promise<void> {
+  if (body.readableEnded) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    body.once("end", resolve);
+    body.once("error", reject);
+  });
+}
+
+function npmError(what: string, error: unknown): SlimError {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const where = `npm: ${what}`;
+  if (code === "EINTEGRITY") {
+    return new SlimError("INTEGRITY", "the package does not have the hash that was promised", {
+      where,
+      cause: error,
+      hint: "somebody changed it on the way, or slim.lock is wrong",
+    });
+  }
+  if (code === "E404" || code === "ETARGET") {
+    return new SlimError("NOT_FOUND", "the registry does not have it", { where, cause: error });
+  }
+  const reason = code || (error instanceof Error ? error.message : String(error));
+  return new SlimError("NETWORK", `cannot be fetched: ${reason}`, {
+    where,
+    cause: error,
+    hint: "check the network and npm's configuration; with slim.lock and a warm cache no network is needed",
+  });
+}
