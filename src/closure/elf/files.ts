@@ -28,6 +28,8 @@ export interface FoundFile {
 
 /** As Linux: more links than these on the way to one file are taken for a loop. */
 const MAX_LINKS = 40;
+/** As Linux, in bytes. */
+const MAX_TARGET = 4095;
 
 /** Follows links from the root of `files`, which neither `..` nor an absolute link leaves. */
 export async function findFile(files: LibraryFiles, path: string): Promise<FoundFile | undefined> {
@@ -46,7 +48,7 @@ export async function findFile(files: LibraryFiles, path: string): Promise<Found
     const here = `/${done.join("/")}`;
     found = await files.at(here);
     if (found?.type !== "link") continue;
-    if (links.length === MAX_LINKS) return undefined;
+    if (links.length === MAX_LINKS || found.target.length > MAX_TARGET) return undefined;
     links.push({ path: here, target: found.target });
     done.splice(found.target.startsWith("/") ? 0 : done.length - 1);
     rest.push(...found.target.split("/").reverse());

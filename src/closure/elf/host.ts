@@ -89,5 +89,5 @@ async function matching(root: string, pattern: string): Promise<string[]> {
 
 function isAbsent(error: unknown): boolean {
   const code = systemCode(error);
-  return code === "ENOENT" || code === "ENOTDIR";
+  return code === "ENOENT" || code === "ENOTDIR" || code === "ENAMETOOLONG";
 }

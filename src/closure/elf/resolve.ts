@@ -13,6 +13,8 @@ import {
   muslPathFile,
   muslRules,
   namedPath,
+  type OwnFolders,
+  ownFolders,
   type SearchRules,
   type Via,
 } from "./search.ts";
@@ -118,6 +120,7 @@ class Loaded {
   readonly loader: Loaded | undefined;
   readonly #links = new Map<string, string>();
   readonly #reasons = new Map<string, Reason>();
+  #own: OwnFolders | undefined;
 
   constructor(found: FoundFile, elf: Elf, arrival: Arrival) {
     this.path = found.path;
@@ -137,9 +140,18 @@ class Loaded {
     this.#reasons.set(`${kind} ${from} ${what}`, { kind, from, what });
   }
 
+  own(rules: SearchRules): OwnFolders {
+    this.#own ??= ownFolders(rules, this.elf, this.origin);
+    return this.#own;
+  }
+
   /** From the program to this object. */
   get chain(): string[] {
-    return this.loader === undefined ? [this.path] : [...this.loader.chain, this.asked];
+    const names: string[] = [];
+    for (let one: Loaded | undefined = this; one !== undefined; one = one.loader) {
+      names.push(one.loader === undefined ? one.path : one.asked);
+    }
+    return names.reverse();
   }
 
   toObject(): LoadedObject {
@@ -152,6 +164,10 @@ class Loaded {
 /** What is read of musl's path file, in bytes. */
 const MAX_PATH_FILE = 64 * 1024;
 
+/** Bounds for what a hostile program asks for; each is many times what any known program does. */
+const MAX_OBJECTS = 4096;
+const MAX_LOOKS = 1_000_000;
+
 /** One process being set up. */
 class Loader {
   readonly #options: ResolveOptions;
@@ -163,6 +179,7 @@ class Loader {
   readonly #names = new Map<string, Loaded>();
   readonly #problems = new Map<string, LibraryProblem>();
   #rules: SearchRules;
+  #looks = 0;
   #interpreter: Loaded | undefined;
 
   constructor(options: ResolveOptions, program: Loaded) {
@@ -288,6 +305,8 @@ class Loader {
   async #firstSuitable(places: Iterable<{ readonly path: string; readonly via: Via }>): Promise<Suitable | undefined> {
     const files = overlay(this.#views);
     for (const { path: openedAs, via } of places) {
+      this.#looks += 1;
+      if (this.#looks > MAX_LOOKS) throw this.#tooMuch("asks for too many paths");
       const found = await findFile(files, openedAs);
       if (found === undefined) continue;
       const elf = this.#objects.get(found.path)?.elf ?? (await parse(found));
@@ -298,9 +317,14 @@ class Loader {
 
   #add(object: Loaded, names: readonly string[]): void {
     this.#objects.set(object.path, object);
+    if (this.#objects.size > MAX_OBJECTS) throw this.#tooMuch("needs too many libraries");
     // musl knows objects by the name they were asked for, glibc also by the one they give themselves.
     const all = !this.#isMusl && object.elf.soname !== undefined ? [...names, object.elf.soname] : names;
     for (const name of all) if (!this.#names.has(name)) this.#names.set(name, object);
+  }
+
+  #tooMuch(message: string): SlimError {
+    return new SlimError("ELF", message, { where: this.#program.path });
   }
 
   #addMissing(name: string, requester: Loaded): void {

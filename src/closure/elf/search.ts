@@ -17,13 +17,21 @@ export interface SearchRules {
   readonly hwcaps: readonly string[];
 }
 
+/** The folders that an object itself names. */
+export interface OwnFolders {
+  /** Empty where RUNPATH hides it. */
+  readonly rpath: readonly string[];
+  readonly runpath: readonly string[] | undefined;
+}
+
 /** An object as far as the search for what it needs goes. */
 export interface Requester {
-  readonly elf: Pick<Elf, "rpath" | "runpath" | "noDefaultFolders">;
+  readonly elf: Pick<Elf, "noDefaultFolders">;
   /** `$ORIGIN`: the folder it was opened in, links in the path not followed. */
   readonly origin: string;
   /** Who had it loaded first; none for the program. */
   readonly loader: Requester | undefined;
+  own(rules: SearchRules): OwnFolders;
 }
 
 export interface Candidate {
@@ -55,15 +63,12 @@ function searchFolders(rules: SearchRules, requester: Requester): Iterable<{ fol
  * RPATH of the same object, and that of every other for what this object needs.
  */
 function* glibcFolders(rules: SearchRules, requester: Requester): Generator<{ folder: string; via: Via }> {
-  const { runpath, noDefaultFolders } = requester.elf;
+  const { runpath } = requester.own(rules);
   if (runpath === undefined) {
-    for (const { elf, origin } of upwards(requester)) {
-      if (elf.rpath === undefined || elf.runpath !== undefined) continue;
-      for (const folder of folders(expandTokens(rules, elf.rpath, origin))) yield { folder, via: "rpath" };
-    }
-  } else {
-    for (const folder of folders(expandTokens(rules, runpath, requester.origin))) yield { folder, via: "runpath" };
+    for (const one of upwards(requester)) for (const folder of one.own(rules).rpath) yield { folder, via: "rpath" };
   }
+  for (const folder of runpath ?? []) yield { folder, via: "runpath" };
+  const { noDefaultFolders } = requester.elf;
   for (const folder of rules.configured) {
     if (!(noDefaultFolders && rules.defaults.includes(folder))) yield { folder, via: "configuration" };
   }
@@ -73,13 +78,9 @@ function* glibcFolders(rules: SearchRules, requester: Requester): Generator<{ fo
 
 /** musl makes no difference between the two, and takes those of all that led to the object. */
 function* muslFolders(rules: SearchRules, requester: Requester): Generator<{ folder: string; via: Via }> {
-  for (const { elf, origin } of upwards(requester)) {
-    const via = elf.runpath === undefined ? "rpath" : "runpath";
-    const written = elf.runpath ?? elf.rpath ?? "";
-    const expanded = written.replace(/\$(ORIGIN|\{ORIGIN\})/g, () => origin);
-    // With any other token musl leaves the whole list aside.
-    if (/\$(?!ORIGIN|\{ORIGIN\})/.test(written)) continue;
-    for (const folder of folders(expanded)) yield { folder, via };
+  for (const one of upwards(requester)) {
+    const { rpath, runpath } = one.own(rules);
+    for (const folder of runpath ?? rpath) yield { folder, via: runpath === undefined ? "rpath" : "runpath" };
   }
   for (const folder of rules.configured) yield { folder, via: "configuration" };
   for (const folder of rules.defaults) yield { folder, via: "default" };
@@ -89,16 +90,33 @@ function* upwards(requester: Requester): Generator<Requester> {
   for (let one: Requester | undefined = requester; one !== undefined; one = one.loader) yield one;
 }
 
-/** A list as written in RPATH; relative and empty parts mean the working directory, which nobody knows. */
-export function folders(list: string): string[] {
-  return list
-    .split(/[:\n]/)
-    .filter((folder) => folder.startsWith("/"))
-    .map((folder) => path.normalize(folder));
+/** What an object's RPATH and RUNPATH come to. */
+export function ownFolders(rules: SearchRules, elf: Pick<Elf, "rpath" | "runpath">, origin: string): OwnFolders {
+  const expand = (list: string) => {
+    // With any token but $ORIGIN musl leaves the whole list aside.
+    if (rules.libc === "musl" && /\$(?!ORIGIN|\{ORIGIN\})/.test(list)) return [];
+    return folders(list, (folder) => expandTokens(rules, folder, origin));
+  };
+  if (elf.runpath !== undefined) return { rpath: [], runpath: expand(elf.runpath) };
+  return { rpath: expand(elf.rpath ?? ""), runpath: undefined };
 }
 
-/** Names that are longer than a token are no tokens: `$LIBRARY`. */
+/** Longer paths than these the kernel refuses. */
+const PATH_MAX = 4096;
+
+/**
+ * A list as written in RPATH or in musl's path file, each folder once. Relative and empty parts mean
+ * the working directory, which nobody knows, and are left out.
+ */
+export function folders(list: string, expand = (folder: string) => folder): string[] {
+  const parts = list.split(/[:\n]/).filter((part) => part.length < PATH_MAX);
+  const absolute = parts.map(expand).filter((folder) => folder.startsWith("/") && folder.length < PATH_MAX);
+  return [...new Set(absolute.map((folder) => path.normalize(folder)))];
+}
+
 function expandTokens(rules: SearchRules, text: string, origin: string): string {
+  // musl takes $ORIGIN for a token whatever follows, glibc only a whole word.
+  if (rules.libc === "musl") return text.replace(/\$(ORIGIN|\{ORIGIN\})/g, () => origin);
   const values: Readonly<Record<string, string>> = { ORIGIN: origin, LIB: rules.lib, PLATFORM: rules.platform };
   return text.replace(
     /\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))/g,
@@ -158,14 +176,14 @@ export function muslRules(configured: readonly string[] | undefined): SearchRule
   return { libc: "musl", configured: configured ?? [], defaults, lib: "", platform: "", hwcaps: [] };
 }
 
-const muslLoader = /^(.*?)\/?[^/]*\/(ld-musl-[^/]+)\.so\.1$/;
+const muslLoader = /^(ld-musl-.+)\.so\.1$/;
 
 export function isMuslLoader(interpreter: string | undefined): boolean {
-  return interpreter !== undefined && muslLoader.test(interpreter);
+  return interpreter !== undefined && muslLoader.test(path.basename(interpreter));
 }
 
 /** `/etc/ld-musl-x86_64.path` for `/lib/ld-musl-x86_64.so.1`: beside the folder that the loader is in. */
 export function muslPathFile(interpreter: string): string {
-  const [, prefix = "", name = ""] = muslLoader.exec(interpreter) ?? [];
-  return `${prefix}/etc/${name}.path`;
+  const [, name = ""] = muslLoader.exec(path.basename(interpreter)) ?? [];
+  return path.join(path.dirname(path.dirname(interpreter)), "etc", `${name}.path`);
 }
