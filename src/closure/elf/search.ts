@@ -166,7 +166,8 @@ export function glibcRules(
   const lib = machine?.lib ?? (bits === 64 ? "lib64" : "lib");
   const debian = machine !== undefined && (loader === undefined || loader.includes(`/${triplet}/`));
   const own = debian ? `lib/${triplet}` : lib;
-  const defaults = [`/${own}`, `/usr/${own}`, ...(debian ? ["/lib", "/usr/lib"] : [])];
+  // Beside lib64 only Debian's looks into lib, but elsewhere that holds nothing, or all there is.
+  const defaults = [...new Set([`/${own}`, `/usr/${own}`, "/lib", "/usr/lib"])];
   return { libc: "glibc", configured, defaults, lib: own, platform: machine?.platform ?? "", hwcaps };
 }
 
