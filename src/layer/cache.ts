@@ -68,7 +68,12 @@ export class Cache {
       // Age is counted from the last use; a cache on a read-only disk works all the same.
       await utimes(file, new Date(), new Date()).catch(() => {});
     }
-    return { digest, size: found.size, open: () => createReadStream(file, { highWaterMark: CHUNK }) };
+    return {
+      digest,
+      size: found.size,
+      open: () => createReadStream(file, { highWaterMark: CHUNK }),
+      place: { file, offset: 0 },
+    };
   }
 
   /** Where the bytes of a digest that `blob` has found lie, for tools that want a file. */

@@ -5,6 +5,8 @@ export interface Content {
   readonly digest: Digest;
   readonly size: number;
   open(): AsyncIterable<Uint8Array>;
+  /** Where the bytes lie in a file, for those who need only some of them. */
+  readonly place?: { readonly file: string; readonly offset: number };
 }
 
 interface Common {

@@ -99,7 +99,7 @@ function isKind(value: unknown, kind: string): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value) && Object.values(value).every(isString);
 }
 
-/** Options given later win; lists and records are replaced as a whole, but for the records, which are joined. */
+/** Options given later win, and replace lists as a whole; records are joined. */
 export function mergeOptions(base: BuildOptions, over: BuildOptions): BuildOptions {
   const defined = Object.fromEntries(Object.entries(over).filter(([, value]) => value !== undefined));
   const joined = (name: "env" | "labels" | "annotations") =>

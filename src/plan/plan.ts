@@ -2,36 +2,21 @@ import path from "node:path";
 import type { Context } from "../base/context.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { SlimError } from "../base/error.ts";
-import { type Elf, parseElf } from "../closure/elf/parse.ts";
+import type { BinaryProgram, NodeProgram } from "../closure/closure.ts";
+import { parseElf } from "../closure/elf/parse.ts";
 import { withFile } from "../closure/elf/reader.ts";
-import type { NodeProject } from "../closure/node/closure.ts";
 import { formatPlatform, type Platform, parsePlatform, platformOfArch } from "../image/platform.ts";
 import { parseReference } from "../image/reference.ts";
 import { LOCK_NAME } from "../sources/lock.ts";
+import { mergeOptions, readConfig } from "./config.ts";
 import { type ImagePlan, planImage } from "./image-config.ts";
 import type { BuildOptions } from "./options.ts";
 import { findEntry, findProject, type Project } from "./project.ts";
-import { findRuntime, type RuntimeRequest } from "./runtime.ts";
-
-/** A Node.js app; its target's version is known when the runtime has been resolved. */
-export interface NodePlan extends Omit<NodeProject, "target"> {
-  readonly kind: "node";
-  readonly runtime: RuntimeRequest;
-  /** Options of Node.js itself. */
-  readonly nodeOptions: readonly string[];
-}
-
-export interface BinaryPlan {
-  readonly kind: "binary";
-  readonly file: string;
-  readonly elf: Elf;
-  /** The binary alone. */
-  readonly bare: boolean;
-}
+import { planRuntime } from "./runtime.ts";
 
 /** A build with everything decided that can be decided by looking: plain data, nothing is read twice. */
 export interface Plan {
-  readonly project: NodePlan | BinaryPlan;
+  readonly program: NodeProgram | BinaryProgram;
   readonly platform: Platform;
   readonly image: ImagePlan;
   /** Whose npm configuration counts. */
@@ -49,7 +34,10 @@ export interface Plan {
  * Decides what to build.
  * @throws SlimError `CONFIG`, `NOT_FOUND`, `PLATFORM`, `ELF`
  */
-export async function plan(context: Context, cwd: string, options: BuildOptions, project: Project): Promise<Plan> {
+export async function plan(context: Context, cwd: string, given: BuildOptions, config?: string): Promise<Plan> {
+  const project = await findProject(path.resolve(cwd, given.path ?? "."), cwd);
+  const configured = await readConfig(project.folder, config === undefined ? undefined : path.resolve(cwd, config));
+  const options = mergeOptions(configured, given);
   for (const tag of options.tags ?? []) {
     if (parseReference(tag).digest !== undefined) {
       throw new SlimError("CONFIG", `"${tag}" has a digest`, {
@@ -66,12 +54,12 @@ export async function plan(context: Context, cwd: string, options: BuildOptions,
     });
   }
   const asked = options.platform === undefined ? undefined : parsePlatform(options.platform);
-  const { decided, platform, diagnostics } =
+  const { program, platform, diagnostics } =
     project.kind === "binary"
       ? await planBinary(project, options, asked)
       : await planNode(project, options, asked, cwd);
   return {
-    project: decided,
+    program,
     platform,
     image: planImage(
       options,
@@ -89,7 +77,7 @@ export async function plan(context: Context, cwd: string, options: BuildOptions,
   };
 }
 
-type Decision = { decided: Plan["project"]; platform: Platform; diagnostics: readonly Diagnostic[] };
+type Decision = { program: Plan["program"]; platform: Platform; diagnostics: readonly Diagnostic[] };
 
 async function planNode(
   project: Project & { kind: "node" },
@@ -102,7 +90,7 @@ async function planNode(
   }
   const { folder, manifest } = project;
   const entry = await findEntry(project, options.entry);
-  const decided: NodePlan = {
+  const program: NodeProgram = {
     kind: "node",
     root: folder,
     entry: entry.file,
@@ -110,9 +98,9 @@ async function planNode(
     name: manifest.name ?? path.basename(folder),
     ...(manifest.version === undefined ? {} : { version: manifest.version }),
     sourcemap: options.sourcemap ?? false,
-    runtime: await findRuntime(folder, manifest, options.node, cwd),
+    runtime: await planRuntime(folder, manifest, options.node, cwd),
   };
-  return { decided, platform: asked ?? platformOfArch(process.arch), diagnostics: entry.diagnostics };
+  return { program, platform: asked ?? platformOfArch(process.arch), diagnostics: entry.diagnostics };
 }
 
 async function planBinary(
@@ -139,7 +127,7 @@ async function planBinary(
     });
   }
   return {
-    decided: { kind: "binary", file, elf, bare: options.bare ?? false },
+    program: { kind: "binary", file, bare: options.bare ?? false },
     platform: elf.platform,
     diagnostics: [],
   };

@@ -72,8 +72,18 @@ export async function findProject(target: string, folder: string): Promise<Proje
 async function readManifest(folder: string): Promise<Manifest> {
   const file = path.join(folder, "package.json");
   const value = await readJson(file);
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return withoutOddFields(value);
   throw new SlimError("CONFIG", "is not a JSON object", { where: file });
+}
+
+/** npm does not refuse a name, version or script of the wrong type, so neither does a build: it is as if it were not there. */
+function withoutOddFields(value: object): Manifest {
+  const isString = (one: unknown) => typeof one === "string";
+  const isRecord = (one: unknown) => typeof one === "object" && one !== null && Object.values(one).every(isString);
+  const kinds = { name: isString, version: isString, description: isString, scripts: isRecord, engines: isRecord };
+  return Object.fromEntries(
+    Object.entries(value).filter(([name, field]) => kinds[name as keyof typeof kinds]?.(field) ?? true),
+  );
 }
 
 async function nearestManifest(folder: string): Promise<string | undefined> {

@@ -3,12 +3,8 @@ import path from "node:path";
 import semver from "semver";
 import { ioError, SlimError, systemCode } from "../base/error.ts";
 import { statOrUndefined } from "../base/files.ts";
+import type { RuntimeRequest } from "../closure/node/runtime.ts";
 import type { Manifest } from "./project.ts";
-
-/** Where the Node.js runtime comes from: npm, by a range or `lts`; or a binary on this machine. */
-export type RuntimeRequest =
-  | { readonly kind: "npm"; readonly request: string }
-  | { readonly kind: "file"; readonly file: string };
 
 /** Code names of the lines with long-term support, as `lts/NAME` in .nvmrc says them. https://github.com/nodejs/Release */
 const codenames: Readonly<Record<string, string>> = { iron: "20", jod: "22", krypton: "24" };
@@ -18,7 +14,7 @@ const codenames: Readonly<Record<string, string>> = { iron: "20", jod: "22", kry
  * the more exact first, else the line with long-term support.
  * @throws SlimError `CONFIG`
  */
-export async function findRuntime(
+export async function planRuntime(
   folder: string,
   manifest: Manifest,
   asked: string | undefined,

@@ -1,7 +1,9 @@
+import { createReadStream } from "node:fs";
 import { SlimError } from "../../base/error.ts";
-import { CHUNK } from "../../base/files.ts";
+import { CHUNK, hashFile } from "../../base/files.ts";
+import type { Digest } from "../../image/digest.ts";
 import { type ElfHeader, parseElf, readHeader } from "./parse.ts";
-import type { ByteReader, Fields } from "./reader.ts";
+import { type ByteReader, type Fields, withFile } from "./reader.ts";
 
 /** What is left of an ELF file when all that no loader reads is cut off. */
 export interface Trim {
@@ -69,4 +71,21 @@ async function section(fields: Fields, bits: 32 | 64, at: number) {
   const record = await fields.record(at, bits === 32 ? 40 : 64);
   const number = (at32: number, at64: number) => (bits === 32 ? record.u32(at32) : Number(record.u64(at64)));
   return { type: record.u32(4), offset: number(16, 24), size: number(20, 32) };
+}
+
+/**
+ * A program file without what no loader reads, or whole when something was put behind it on purpose.
+ * The bytes are read from `file` while they are asked for.
+ * @throws SlimError `ELF`, `IO`
+ */
+export async function trimFile(file: string): Promise<{ digest: Digest; bytes: AsyncIterable<Uint8Array> }> {
+  const { digest } = await hashFile(file);
+  const trim = await withFile(file, (reader) => planTrim(reader, file));
+  if (trim.appendedBytes > 0) return { digest, bytes: createReadStream(file, { highWaterMark: CHUNK }) };
+  const rest = createReadStream(file, { start: trim.header.length, end: trim.size - 1, highWaterMark: CHUNK });
+  async function* bytes() {
+    yield trim.header;
+    yield* rest;
+  }
+  return { digest, bytes: bytes() };
 }

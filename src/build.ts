@@ -1,0 +1,214 @@
+import type { Writable } from "node:stream";
+import type { Context, ProgressEvent } from "./base/context.ts";
+import { type Diagnostic, diagnosticLine } from "./base/diagnostic.ts";
+import { SlimError } from "./base/error.ts";
+import { closureOf, type Launch } from "./closure/closure.ts";
+import { trimFile } from "./closure/elf/trim.ts";
+import { type Closure, layerNames } from "./closure/types.ts";
+import { composeImage } from "./image/image.ts";
+import { formatPlatform } from "./image/platform.ts";
+import type { Image } from "./image/types.ts";
+import { Cache, defaultCacheDir } from "./layer/cache.ts";
+import { type BuiltLayer, buildLayer } from "./layer/layer.ts";
+import type { BuildOptions } from "./plan/options.ts";
+import { type Plan, plan } from "./plan/plan.ts";
+import { Sources } from "./sources/sources.ts";
+import { archiveStore, writeArchive } from "./store/archive.ts";
+import { folderStore } from "./store/folder.ts";
+import type { Output } from "./store/types.ts";
+
+/** What to do with a build, beside what to build. */
+export interface BuildCall extends BuildOptions {
+  /** Relative paths start here. Default: the folder of the process. */
+  readonly cwd?: string;
+  /** A configuration file, instead of the one in the project. */
+  readonly config?: string;
+  /** Where the image goes: a file, a folder with `oci-layout`, or a stream for an archive. */
+  readonly output?: string | Writable;
+  /** Default `archive`. */
+  readonly format?: "archive" | "oci-layout";
+  /** Plan and closure only: nothing is written but the cache. */
+  readonly dryRun?: boolean;
+  readonly cacheDir?: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (event: ProgressEvent) => void;
+  /** Environment variables that are consulted. Default: those of the process. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+/** What a build made. Sizes are bytes, times milliseconds. */
+export interface BuildResult {
+  /** Of the manifest; undefined for a dry run. */
+  readonly digest?: string;
+  readonly mediaType?: string;
+  readonly size?: number;
+  readonly tags: readonly string[];
+  readonly platforms: readonly PlatformResult[];
+  readonly outputs: readonly Output[];
+  readonly diagnostics: readonly Diagnostic[];
+  readonly timings: Readonly<Record<string, number>>;
+  /** The files of the image and why each is there, by platform. */
+  readonly closures: readonly Closure[];
+}
+
+export interface PlatformResult {
+  readonly platform: string;
+  readonly digest?: string;
+  /** Of all compressed layers together. */
+  readonly size?: number;
+  /** Of all files together. */
+  readonly unpackedSize: number;
+  readonly layers: readonly LayerResult[];
+}
+
+export interface LayerResult {
+  readonly name: string;
+  readonly digest: string;
+  readonly diffId: string;
+  readonly size: number;
+  readonly mediaType: string;
+  readonly files: number;
+  readonly cached: boolean;
+}
+
+/**
+ * Builds an image: plan, closure, layers, image, stores. Writes nothing to the console.
+ * @throws SlimError
+ */
+export async function build(call: BuildCall = {}): Promise<BuildResult> {
+  const timer = new Timer();
+  const context = contextOf(call);
+  const cache = new Cache(call.cacheDir ?? defaultCacheDir(context.env));
+
+  const planned = await timer.time("plan", plan(context, call.cwd ?? process.cwd(), call, call.config));
+  const sources = await Sources.open(context, cache, planned, trimFile);
+  const { closure, launch } = await timer.time(
+    "closure",
+    closureOf(context, sources, planned.program, planned.platform),
+  );
+  const diagnostics = [...planned.diagnostics, ...closure.diagnostics];
+  refuseWarnings(planned, diagnostics);
+  if (call.dryRun) {
+    const platform = { platform: formatPlatform(planned.platform), unpackedSize: unpackedSize(closure), layers: [] };
+    const rest = { tags: planned.tags, outputs: [], diagnostics, timings: timer.timings, closures: [closure] };
+    return { platforms: [platform], ...rest };
+  }
+
+  const layers = await timer.time("layers", layersOf(context, cache, planned, closure));
+  const image = composeImage({
+    platform: planned.platform,
+    created: new Date(planned.image.epoch * 1000).toISOString().replace(".000Z", "Z"),
+    config: imageConfig(planned, launch),
+    layers,
+    annotations: planned.image.annotations,
+  });
+  const outputs = await timer.time("output", write(context, call, planned, image));
+  await sources.writeLock(planned.lockFile);
+  const { digest, mediaType, size } = image.descriptor;
+  return {
+    digest,
+    mediaType,
+    size,
+    tags: planned.tags,
+    platforms: [platformResult(planned, closure, image, layers)],
+    outputs,
+    diagnostics,
+    timings: timer.timings,
+    closures: [closure],
+  };
+}
+
+function contextOf(call: BuildCall): Context {
+  return {
+    signal: call.signal ?? new AbortController().signal,
+    report: call.onProgress ?? (() => {}),
+    env: call.environment ?? process.env,
+  };
+}
+
+/** Layers are independent of each other, so they are packed side by side. */
+async function layersOf(context: Context, cache: Cache, planned: Plan, closure: Closure): Promise<BuiltLayer[]> {
+  const options = { compression: "gzip", level: planned.compressionLevel, mtime: planned.image.epoch } as const;
+  const all = [...closure.entries.values()];
+  const filled = layerNames.filter((name) => all.some(({ layer }) => layer === name));
+  return Promise.all(
+    filled.map((name) => {
+      const entries = all.filter(({ layer }) => layer === name).map(({ entry }) => entry);
+      return buildLayer(context, cache, name, entries, options);
+    }),
+  );
+}
+
+/** How the closure wants the image to be run. */
+function imageConfig({ image }: Plan, launch: Launch) {
+  const env = { ...launch.env, ...image.env };
+  return {
+    User: image.user,
+    ...(image.ports.length > 0 ? { ExposedPorts: Object.fromEntries(image.ports.map((port) => [port, {}])) } : {}),
+    Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    Entrypoint: launch.entrypoint,
+    ...(image.cmd === undefined ? {} : { Cmd: image.cmd }),
+    WorkingDir: image.workdir ?? launch.workdir,
+    ...(Object.keys(image.labels).length > 0 ? { Labels: image.labels } : {}),
+  };
+}
+
+async function write(context: Context, call: BuildCall, planned: Plan, image: Image): Promise<readonly Output[]> {
+  const { output, format = "archive" } = call;
+  if (output === undefined) return [];
+  if (typeof output !== "string") {
+    await writeArchive(context, image, planned.tags, output);
+    return [{ type: "archive", path: "-" }];
+  }
+  const store = format === "archive" ? archiveStore(output) : folderStore(output);
+  return [await store.write(context, image, planned.tags)];
+}
+
+function platformResult(planned: Plan, closure: Closure, image: Image, layers: readonly BuiltLayer[]): PlatformResult {
+  return {
+    platform: formatPlatform(planned.platform),
+    digest: image.descriptor.digest,
+    size: layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
+    unpackedSize: unpackedSize(closure),
+    layers: layers.map(({ name, descriptor, diffId, files, cached }) => ({
+      name,
+      digest: descriptor.digest,
+      diffId,
+      size: descriptor.size,
+      mediaType: descriptor.mediaType,
+      files,
+      cached,
+    })),
+  };
+}
+
+function unpackedSize(closure: Closure): number {
+  let size = 0;
+  for (const { entry } of closure.entries.values()) if (entry.type === "file") size += entry.content.size;
+  return size;
+}
+
+function refuseWarnings({ strict }: Plan, diagnostics: readonly Diagnostic[]): void {
+  const bad = diagnostics.filter(({ severity }) => severity === "error" || (strict && severity === "warning"));
+  const [first] = bad;
+  if (first === undefined) return;
+  const more = bad.length > 1 ? ` (and ${bad.length - 1} more)` : "";
+  throw new SlimError("STRICT", `${diagnosticLine(first)}${more}`);
+}
+
+/** How long each stage took. */
+class Timer {
+  readonly #begun = performance.now();
+  readonly #stages: Record<string, number> = {};
+
+  async time<T>(stage: string, work: Promise<T>): Promise<T> {
+    const begun = performance.now();
+    const result = await work;
+    this.#stages[stage] = Math.round(performance.now() - begun);
+    return result;
+  }
+
+  get timings(): Readonly<Record<string, number>> {
+    return { total: Math.round(performance.now() - this.#begun), ...this.#stages };
+  }
+}

@@ -1,0 +1,164 @@
+import { SlimError } from "../base/error.ts";
+import { writeAtomically } from "../base/files.ts";
+import { type BuildCall, type BuildResult, build } from "../build.ts";
+import type { Command } from "./command.ts";
+import { formatBytes, type Terminal } from "./terminal.ts";
+
+export const buildCommand: Command = ({ terminal, signal }) => ({
+  command: "build [path]",
+  describe: "Build an image of a Node.js app or a binary",
+  builder: (yargs) =>
+    yargs
+      .positional("path", { type: "string", describe: "a folder, a JS/TS entry file or an ELF file [default: .]" })
+      .options({
+        output: { alias: "o", type: "string", describe: 'an image file ("-" is stdout), or a folder' },
+        format: { choices: ["archive", "oci-layout"], describe: "form of the output" },
+        tag: { alias: "t", type: "string", describe: "name of the image; repeatable" },
+        platform: { type: "string", describe: "for example linux/arm64" },
+        node: { type: "string", describe: 'a version, the path of a node binary, or "host"' },
+        entry: { type: "string", describe: "the app's first file" },
+        cmd: { type: "string", describe: "argument after the entrypoint, or a JSON array; repeatable" },
+        env: { type: "string", describe: "NAME=VALUE; repeatable" },
+        user: { type: "string", describe: "account the program runs as" },
+        workdir: { type: "string", describe: "folder the program starts in" },
+        expose: { type: "string", describe: "port; repeatable" },
+        label: { type: "string", describe: "NAME=VALUE; repeatable" },
+        annotation: { type: "string", describe: "NAME=VALUE; repeatable" },
+        bare: { type: "boolean", describe: "a static binary alone, nothing around it" },
+        sourcemap: { type: "boolean", describe: "ship source maps" },
+        "compression-level": { type: "number", describe: "gzip's level, 1 to 9" },
+        config: { type: "string", describe: "configuration file" },
+        frozen: { type: "boolean", describe: "fail rather than change slim.lock" },
+        strict: { type: "boolean", describe: "warnings fail the build" },
+        "dry-run": { type: "boolean", describe: "plan and closure only, nothing is written" },
+        json: { type: "boolean", describe: "the result as JSON on stdout" },
+        "metadata-file": { type: "string", describe: "the result as JSON into a file" },
+      }),
+  handler: async (parsed: Arguments) => {
+    const toStdout = parsed.output === "-";
+    if (toStdout && parsed.json) {
+      throw new SlimError("CONFIG", "--json and -o - both want stdout", { hint: "use --metadata-file FILE" });
+    }
+    if (toStdout && parsed.format === "oci-layout") {
+      throw new SlimError("CONFIG", "a folder cannot be written to stdout", { where: "--format oci-layout" });
+    }
+    const result = await build({ ...callOf(parsed), signal, onProgress: (event) => terminal.progress(event) });
+    terminal.done();
+    terminal.diagnostics(result.diagnostics);
+    const { closures: _, ...printed } = result;
+    const json = `${JSON.stringify(printed, null, 2)}\n`;
+    if (parsed["metadata-file"] !== undefined) {
+      await writeAtomically(parsed["metadata-file"], (handle) => handle.writeFile(json));
+    }
+    if (parsed.json) process.stdout.write(json);
+    else summarise(terminal, result, parsed);
+    if (!parsed.json && !toStdout && result.digest !== undefined) process.stdout.write(`${reference(result)}\n`);
+  },
+});
+
+type Many = string | readonly string[];
+
+interface Arguments {
+  readonly path?: string;
+  readonly output?: string;
+  readonly format?: "archive" | "oci-layout";
+  readonly tag?: Many;
+  readonly platform?: string;
+  readonly node?: string;
+  readonly entry?: string;
+  readonly cmd?: Many;
+  readonly env?: Many;
+  readonly user?: string;
+  readonly workdir?: string;
+  readonly expose?: Many;
+  readonly label?: Many;
+  readonly annotation?: Many;
+  readonly bare?: boolean;
+  readonly sourcemap?: boolean;
+  readonly "compression-level"?: number;
+  readonly config?: string;
+  readonly frozen?: boolean;
+  readonly strict?: boolean;
+  readonly "dry-run"?: boolean;
+  readonly json?: boolean;
+  readonly "metadata-file"?: string;
+}
+
+function callOf(parsed: Arguments): BuildCall {
+  const { path, platform, node, entry, user, workdir, bare, sourcemap, config, frozen, strict, format } = parsed;
+  const given = {
+    path,
+    platform: single("--platform", platform),
+    node: single("--node", node),
+    entry: single("--entry", entry),
+    user: single("--user", user),
+    workdir: single("--workdir", workdir),
+    bare,
+    sourcemap,
+    config: single("--config", config),
+    frozen,
+    strict,
+    format,
+    output: parsed.output === "-" ? process.stdout : single("--output", parsed.output),
+    compressionLevel: parsed["compression-level"],
+    dryRun: parsed["dry-run"],
+    tags: parsed.tag === undefined ? undefined : many(parsed.tag),
+    expose: parsed.expose === undefined ? undefined : many(parsed.expose),
+    cmd: parsed.cmd === undefined ? undefined : many(parsed.cmd).flatMap(words),
+    env: pairs("--env", parsed.env),
+    labels: pairs("--label", parsed.label),
+    annotations: pairs("--annotation", parsed.annotation),
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** An option that has one value, although yargs makes a list of it when it is given twice. */
+function single<T extends string>(name: string, value: T | undefined): T | undefined {
+  if (!Array.isArray(value)) return value;
+  throw new SlimError("CONFIG", "is given twice", { where: name });
+}
+
+function many(value: Many): readonly string[] {
+  return typeof value === "string" ? [value] : value;
+}
+
+/** `["a", "b"]` as several arguments, anything else as one. */
+function words(text: string): readonly string[] {
+  if (!text.startsWith("[")) return [text];
+  try {
+    const list: unknown = JSON.parse(text);
+    if (Array.isArray(list) && list.every((item) => typeof item === "string")) return list;
+  } catch {
+    // It only looks like JSON.
+  }
+  return [text];
+}
+
+function pairs(name: string, value: Many | undefined): Readonly<Record<string, string>> | undefined {
+  if (value === undefined) return undefined;
+  return Object.fromEntries(
+    many(value).map((pair) => {
+      const equals = pair.indexOf("=");
+      if (equals > 0) return [pair.slice(0, equals), pair.slice(equals + 1)];
+      throw new SlimError("CONFIG", `"${pair}" is not NAME=VALUE`, { where: name });
+    }),
+  );
+}
+
+/** What names the image exactly. */
+function reference({ digest, tags }: BuildResult): string {
+  const [tag] = tags;
+  return tag === undefined ? `${digest}` : `${tag.replace(/:[^/:]*$/, "")}@${digest}`;
+}
+
+function summarise(terminal: Terminal, { platforms, timings, outputs }: BuildResult, parsed: Arguments): void {
+  for (const { platform, layers, size, unpackedSize } of platforms) {
+    for (const layer of layers) {
+      const cached = layer.cached ? ", cached" : "";
+      terminal.note(`${layer.name.padEnd(5)} ${formatBytes(layer.size).padStart(9)}  ${layer.files} files${cached}`);
+    }
+    const packed = size === undefined ? "" : `${formatBytes(size)} packed, `;
+    terminal.note(`${platform}  ${packed}${formatBytes(unpackedSize)} unpacked, ${timings.total} ms`);
+  }
+  if (outputs.length === 0 && !parsed["dry-run"]) terminal.note("nothing written: give -o FILE to keep the image");
+}

@@ -1,0 +1,20 @@
+import type { Argv } from "yargs";
+import type { Terminal } from "./terminal.ts";
+
+/** What every command is given. */
+export interface Surroundings {
+  readonly terminal: Terminal;
+  /** Fires on Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** A command as yargs takes it; the handler gets what the builder describes. */
+interface Module {
+  readonly command: string;
+  readonly describe: string;
+  readonly builder: (yargs: Argv) => unknown;
+  readonly handler: (parsed: never) => Promise<void>;
+}
+
+/** A command, bound to its surroundings. */
+export type Command = (surroundings: Surroundings) => Module;

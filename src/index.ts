@@ -1,0 +1,24 @@
+export type { ProgressEvent } from "./base/context.ts";
+export type { Diagnostic, Severity } from "./base/diagnostic.ts";
+export { type ErrorCode, type ErrorDetail, SlimError } from "./base/error.ts";
+export { type BuildCall, type BuildResult, build, type LayerResult, type PlatformResult } from "./build.ts";
+export type { BundledModule, Closure, ClosureEntry, Component, LayerName, Reason } from "./closure/types.ts";
+export type { Digest } from "./image/digest.ts";
+export type { Platform } from "./image/platform.ts";
+export type {
+  Annotations,
+  Artifact,
+  Blob,
+  Descriptor,
+  Image,
+  ImageConfig,
+  ImageIndex,
+  Index,
+  Layer,
+  Manifest,
+} from "./image/types.ts";
+export type { Content, Entry } from "./layer/entry.ts";
+export type { BuildOptions } from "./plan/options.ts";
+export { openStore } from "./store/open.ts";
+export type { Output, Store } from "./store/types.ts";
+export { type Validation, validate } from "./store/validate.ts";
