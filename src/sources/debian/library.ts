@@ -1,0 +1,31 @@
+import { libraryTriplet } from "./architecture.ts";
+import type { DebianPackage } from "./package.ts";
+
+/** Libraries that glibc itself brings; its one package is not named after any of them. */
+const glibc =
+  /^(?:ld(?:64)?(?:-linux.*)?\.so\.[0-9]+|lib(?:c|m|dl|pthread|rt|resolv|util|anl|nsl|mvec|BrokenLocale|thread_db|nss_(?:compat|dns|files|hesiod))\.so\.[0-9]+)$/;
+
+/**
+ * What Debian names the package of a library, best guess first: after the soname, with a hyphen where
+ * name and version would run together, and perhaps with the mark of the 64-bit `time_t` transition.
+ * https://www.debian.org/doc/debian-policy/ch-sharedlibs.html#run-time-shared-libraries
+ */
+export function libraryPackageNames(soname: string): string[] {
+  if (glibc.test(soname)) return ["libc6"];
+  const parts = /^(.+?)(?:\.so\.(.+)|-([0-9][^-]*)\.so)$/.exec(soname);
+  if (parts?.[1] === undefined) return [];
+  const name = parts[1].toLowerCase().replaceAll("_", "-");
+  const version = (parts[2] ?? parts[3] ?? "").toLowerCase();
+  const whole = /[0-9]$/.test(name) || parts[3] !== undefined ? `${name}-${version}` : `${name}${version}`;
+  return [whole, `${whole}t64`].filter((candidate) => /^[a-z0-9][a-z0-9+.-]+$/.test(candidate));
+}
+
+/** The folders where the loader looks by itself, as regular expression for a path without leading slash. */
+export function standardLibrary(architecture: string): RegExp {
+  return new RegExp(`^(?:usr/)?lib/(?:${libraryTriplet(architecture)}/)?([^/]+\\.so(?:\\.[^/]*)?)$`);
+}
+
+export function hasLibrary(found: DebianPackage, architecture: string, soname: string): boolean {
+  const standard = standardLibrary(architecture);
+  return found.files.some(({ path, type }) => type !== "directory" && standard.exec(path.slice(1))?.[1] === soname);
+}
