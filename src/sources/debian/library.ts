@@ -20,12 +20,15 @@ export function libraryPackageNames(soname: string): string[] {
   return [whole, `${whole}t64`].filter((candidate) => /^[a-z0-9][a-z0-9+.-]+$/.test(candidate));
 }
 
-/** The folders where the loader looks by itself, as regular expression for a path without leading slash. */
-export function standardLibrary(architecture: string): RegExp {
-  return new RegExp(`^(?:usr/)?lib/(?:${libraryTriplet(architecture)}/)?([^/]+\\.so(?:\\.[^/]*)?)$`);
+/**
+ * A path, without leading slash, of a library in a folder where the loader looks by itself, as the
+ * source of a regular expression with one group: the name of the library.
+ */
+export function standardLibrary(architecture: string): string {
+  return `(?:usr/)?lib/(?:${libraryTriplet(architecture)}/)?([^/\\s]+\\.so(?:\\.[^/\\s]*)?)`;
 }
 
 export function hasLibrary(found: DebianPackage, architecture: string, soname: string): boolean {
-  const standard = standardLibrary(architecture);
-  return found.files.some(({ path, type }) => type !== "directory" && standard.exec(path.slice(1))?.[1] === soname);
+  const standard = new RegExp(`^/${standardLibrary(architecture)}$`);
+  return found.files.some(({ path, type }) => type !== "directory" && standard.exec(path)?.[1] === soname);
 }

@@ -1,11 +1,12 @@
 import { readFile } from "node:fs/promises";
+import { SlimError } from "../../base/error.ts";
 import type { Digest } from "../../image/digest.ts";
 import type { Cache } from "../../layer/cache.ts";
 import type { Content } from "../../layer/entry.ts";
 import { decompress } from "./bytes.ts";
 
 /** A longer line in an index is not one. Bounds what is held in memory. */
-const LONGEST_LINE = 4 * 1024 * 1024;
+const LONGEST_LINE = 1024 * 1024;
 
 /**
  * The few columns that are wanted of an index of Debian, all in one buffer: rows of tab-separated
@@ -33,8 +34,8 @@ export class Table {
   }
 }
 
-/** Turns batches of lines into rows, each with its key first; an undefined in between is left out. */
-export type RowReader = (line: string) => readonly string[] | undefined;
+/** Finds the rows in the next whole lines of an index (the last without its line break), each with its key first. */
+export type RowReader = (lines: string) => Iterable<readonly string[]>;
 
 export interface IndexFile {
   /** Ends in the compression: `Packages.gz`. */
@@ -61,18 +62,20 @@ async function* rows(file: string, index: IndexFile, reader: RowReader): AsyncGe
   let rest = "";
   for await (const chunk of decompress(index.name, range, index.limit, index.name)) {
     // Keys and columns are ASCII by policy, and latin1 keeps every byte where it is.
-    const lines = (rest + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString("latin1")).split("\n");
-    rest = (lines.pop() ?? "").slice(0, LONGEST_LINE);
-    yield Buffer.from(batch(lines, reader), "latin1");
+    const text = rest + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString("latin1");
+    const end = text.lastIndexOf("\n") + 1;
+    rest = text.slice(end);
+    if (rest.length > LONGEST_LINE) throw new SlimError("DEBIAN", "has a line without end", { where: index.name });
+    // No lines at all are not the same as one empty line, which ends a stanza.
+    if (end > 0) yield rowText(reader(text.slice(0, end - 1)));
   }
-  yield Buffer.from(`${batch([rest, ""], reader)}\n`, "latin1");
+  // The last stanza may lack the empty line after it.
+  yield rowText(reader(`${rest}\n`));
+  yield Buffer.from("\n");
 }
 
-function batch(lines: readonly string[], reader: RowReader): string {
+function rowText(rows: Iterable<readonly string[]>): Buffer {
   let text = "";
-  for (const line of lines) {
-    const row = reader(line);
-    if (row !== undefined) text += `\n${row.join("\t")}`;
-  }
-  return text;
+  for (const row of rows) text += `\n${row.join("\t")}`;
+  return Buffer.from(text, "latin1");
 }
