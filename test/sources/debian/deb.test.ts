@@ -154,8 +154,7 @@ test("what is damaged is refused", async (t) => {
       "control.tar.gz": control,
       [name]: Buffer.from(content),
     });
-    if (content === "") t.deepEqual((await run(bytes)).files, []);
-    else await failsWith(t, "DEBIAN", () => run(bytes));
+    await failsWith(t, "DEBIAN", () => run(bytes));
   }
   // A failure leaves nothing behind that would hold up the next one.
   t.is((await run(good)).files.length, 1);
