@@ -96,6 +96,8 @@ export class DebianArchive {
   /** By path on the server; to be damaged by tests. */
   readonly files = new Map<string, Buffer>();
   readonly requests: string[] = [];
+  /** Paths whose connection breaks in the middle of the next answer. */
+  readonly breaks = new Set<string>();
   readonly #server: http.Server;
 
   private constructor(key: Key, server: http.Server) {
@@ -111,7 +113,11 @@ export class DebianArchive {
       archive.requests.push(path);
       const file = archive.files.get(path);
       response.writeHead(file === undefined ? 404 : 200, file && { "content-length": file.length });
-      response.end(file);
+      if (file !== undefined && archive.breaks.delete(path)) {
+        response.write(file.subarray(0, file.length / 2), () => response.destroy());
+      } else {
+        response.end(file);
+      }
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     await archive.publish({});

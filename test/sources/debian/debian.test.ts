@@ -299,6 +299,20 @@ test("frozen: a library in a locked package is found without any index", async (
   t.deepEqual(archive.requests, []);
 });
 
+test("a connection that breaks is tried again", async (t) => {
+  const { archive, debian } = await scene(t, [hello]);
+  const files = [...archive.files.keys()].filter((name) => /InRelease|Packages|by-hash|pool/.test(name));
+  for (const name of files) archive.breaks.add(name);
+  t.is(await textOf((await debian().package("amd64", "hello")).files, "/usr/bin/hello"), "hello");
+  t.false(archive.breaks.has("/debian/pool/main/hello_2.0+b~1.deb"));
+});
+
+test("stops when it is told to", async (t) => {
+  const { debian } = await scene(t, [hello]);
+  const context = { signal: AbortSignal.abort(), report: () => {}, env: {} };
+  await failsWith(t, "ABORTED", () => debian({ context }).package("amd64", "hello"));
+});
+
 test("no network is an error that says so", async (t) => {
   const { archive, debian } = await scene(t, [hello]);
   const used = debian();
