@@ -87,12 +87,13 @@ export class Cache {
    */
   async add(source: AsyncIterable<Uint8Array>): Promise<Content> {
     const temporary = path.join(this.dir, "blobs", `.${randomBytes(8).toString("hex")}.tmp`);
+    const failed = new Set<unknown>();
     try {
       await mkdir(path.join(this.dir, "blobs", "sha256"), { recursive: true });
       const handle = await open(temporary, "wx", 0o666);
       const hash = createHash("sha256");
       try {
-        await writeAll(handle, tee(source, hash));
+        await writeAll(handle, tee(source, hash, failed));
         await handle.sync();
       } finally {
         await handle.close();
@@ -105,7 +106,8 @@ export class Cache {
       return content;
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => {});
-      throw ioError(error, this.dir, "write the cache");
+      // What the source throws is its own affair: a broken connection, say, that can be tried again.
+      throw failed.has(error) ? error : ioError(error, this.dir, "write the cache");
     }
   }
 
@@ -158,10 +160,19 @@ export class Cache {
   }
 }
 
-async function* tee(source: AsyncIterable<Uint8Array>, hash: { update(chunk: Uint8Array): unknown }) {
-  for await (const chunk of source) {
-    hash.update(chunk);
-    yield chunk;
+async function* tee(
+  source: AsyncIterable<Uint8Array>,
+  hash: { update(chunk: Uint8Array): unknown },
+  failed: Set<unknown>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of source) {
+      hash.update(chunk);
+      yield chunk;
+    }
+  } catch (error) {
+    failed.add(error);
+    throw error;
   }
 }
 

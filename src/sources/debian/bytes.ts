@@ -39,7 +39,7 @@ export async function* decompress(
   limit: number,
   where: string,
 ): AsyncGenerator<Uint8Array> {
-  if (range.size === 0) return;
+  if (range.size === 0) throw new SlimError("DEBIAN", `${name} is empty`, { where });
   const source = readRange(range);
   let size = 0;
   try {

@@ -17,8 +17,14 @@ import { type Release, readRelease } from "./release.ts";
 import { loadTable, type RowReader, Table } from "./table.ts";
 import { compareVersions } from "./version.ts";
 
+interface Suite {
+  readonly name: string;
+  readonly archive: Archive;
+  readonly optional: boolean;
+}
+
 /** Where packages come from; what is in none of the three is not in Debian for slim. */
-const suites: readonly { readonly name: string; readonly archive: Archive; readonly optional: boolean }[] = [
+const suites: readonly Suite[] = [
   { name: "trixie", archive: "main", optional: false },
   { name: "trixie-updates", archive: "main", optional: true },
   { name: "trixie-security", archive: "security", optional: false },
@@ -110,8 +116,10 @@ export class Debian {
   }
 
   async #firstWithLibrary(architecture: string, soname: string, names: readonly string[]): Promise<string | undefined> {
-    // What is locked comes first: it needs no index.
-    const locked = (name: string) => (this.#packages.get(architecture)?.has(name) ? 0 : 1);
+    // What was locked comes first: it needs no index. What this build used so far does not count, for
+    // that may depend on which download was faster.
+    const lockedNames = this.#options.lock?.packages[architecture] ?? {};
+    const locked = (name: string) => (Object.hasOwn(lockedNames, name) ? 0 : 1);
     for (const name of names.toSorted((a, b) => locked(a) - locked(b))) {
       const loaded = await this.#loadIfThere(architecture, name);
       if (loaded === undefined || !hasLibrary(loaded.found, architecture, soname)) continue;
@@ -151,7 +159,7 @@ export class Debian {
   async #entry(architecture: string, name: string): Promise<LockedPackage | undefined> {
     const locked = this.#packages.get(architecture)?.get(name);
     if (locked !== undefined || this.#options.frozen) return locked;
-    const tables = await Promise.all(suites.map((suite) => this.#packagesOf(suite, architecture)));
+    const tables = await this.#tablesOf(`main/binary-${architecture}/Packages`, "debian-packages-1", packagesReader);
     const found = suites.flatMap(({ archive }, index) =>
       (tables[index]?.rows(name) ?? []).map(([version = "", filename = "", sha256 = "", size]): LockedPackage => {
         return { version, filename, sha256, size: Number(size), archive };
@@ -170,7 +178,9 @@ export class Debian {
     }
     const kept = await cache.get<Unpacked>("deb-1", digest);
     if (kept !== undefined && (await cache.blob(kept.pack)) !== undefined) return kept;
-    const deb = await this.#fetched(entry.archive, entry.filename, { digest, size: entry.size });
+    const deb = await this.#fetched(entry.archive, entry.filename, { digest, size: entry.size }).catch(
+      hinting("run slim lock --update, or set SLIM_DEBIAN_MIRROR to a dated snapshot of Debian that has it"),
+    );
     const unpacked = await unpackDeb(cache, deb, entry.filename);
     await cache.put("deb-1", digest, unpacked);
     return unpacked;
@@ -181,61 +191,45 @@ export class Debian {
     const { cache } = this.#options;
     const kept = await cache.blob(expected.digest);
     if (kept !== undefined) return kept;
-    try {
-      return await this.#mirror.fetch(archive, file, (body, url) => cache.add(verified(body, expected, url)));
-    } catch (error) {
-      if (!(error instanceof SlimError && error.code === "NOT_FOUND")) throw error;
-      throw new SlimError("NOT_FOUND", "the mirror does not have it any more", {
-        where: error.where,
-        cause: error,
-        hint: "run slim lock --update, or set SLIM_DEBIAN_MIRROR to a dated snapshot of Debian that has it",
-      });
-    }
+    return await this.#mirror.fetch(archive, file, (body, url) => cache.add(verified(body, expected, url)));
   }
 
-  #release(suite: (typeof suites)[number]): Promise<Release | undefined> {
+  #release(suite: Suite): Promise<Release | undefined> {
     return once(this.#releases, suite.name, async () => {
+      const { keys = archiveKeys, now, lock } = this.#options;
+      const expected = { keys, now, codename: suite.name, notBefore: lock?.dates[suite.name] };
       try {
-        const release = await this.#mirror.fetch(
-          suite.archive,
-          `dists/${suite.name}/InRelease`,
-          async (body, where) => {
-            const { keys = archiveKeys, now, lock } = this.#options;
-            const notBefore = lock?.dates[suite.name];
-            const text = await readText(body, LARGEST_RELEASE, where);
-            return await readRelease(text, { keys, now, where, codename: suite.name, notBefore });
-          },
+        const release = await this.#mirror.fetch(suite.archive, `dists/${suite.name}/InRelease`, async (body, where) =>
+          readRelease(await readText(body, LARGEST_RELEASE, where), { ...expected, where }),
         );
         this.#dates.set(suite.name, release.date);
         return release;
       } catch (error) {
-        if (suite.optional && error instanceof SlimError && error.code === "NOT_FOUND") return undefined;
-        throw error;
+        if (suite.optional && isNotFound(error)) return undefined;
+        return hinting("SLIM_DEBIAN_MIRROR and SLIM_DEBIAN_SECURITY_MIRROR say where Debian is")(error);
       }
     });
-  }
-
-  #packagesOf(suite: (typeof suites)[number], architecture: string): Promise<Table | undefined> {
-    return this.#table(suite, `main/binary-${architecture}/Packages`, "debian-packages-1", packagesReader);
   }
 
   /** The packages that Debian's list of all files names for a library, sorted. */
   async #listed(architecture: string, soname: string): Promise<string[]> {
     const reader = () => contentsReader(standardLibrary(architecture));
-    const tables = await Promise.all(
-      suites.map((suite) => this.#table(suite, `main/Contents-${architecture}`, "debian-contents-1", reader)),
-    );
+    const tables = await this.#tablesOf(`main/Contents-${architecture}`, "debian-contents-1", reader);
     const names = tables.flatMap((table) => table?.rows(soname) ?? []).flatMap(([column = ""]) => column.split(","));
     return [...new Set(names)].sort(compareStrings);
   }
 
+  /** An index of all suites, in their order. Nothing goes on in the background when one fails. */
+  async #tablesOf(file: string, kind: string, reader: () => RowReader): Promise<(Table | undefined)[]> {
+    const settled = await Promise.allSettled(suites.map((suite) => this.#table(suite, file, kind, reader)));
+    return settled.map((one) => {
+      if (one.status === "rejected") throw one.reason;
+      return one.value;
+    });
+  }
+
   /** An index of a suite, fetched and read once; undefined where the suite is not there. */
-  #table(
-    suite: (typeof suites)[number],
-    file: string,
-    kind: string,
-    reader: () => RowReader,
-  ): Promise<Table | undefined> {
+  #table(suite: Suite, file: string, kind: string, reader: () => RowReader): Promise<Table | undefined> {
     return once(this.#tables, `${suite.name}/${file}`, async () => {
       const release = await this.#release(suite);
       if (release === undefined) return undefined;
@@ -262,11 +256,8 @@ interface Loaded {
 function describe(unpacked: Unpacked, cache: Cache): DebianPackage {
   const { control, hasMaintainerScripts } = unpacked;
   const fields = stanza(control);
-  const [name, version, architecture] = ["Package", "Version", "Architecture"].map((key) => fields.get(key) ?? "") as [
-    string,
-    string,
-    string,
-  ];
+  const field = (key: string) => fields.get(key) ?? "";
+  const [name, version, architecture] = [field("Package"), field("Version"), field("Architecture")];
   // `Source: gcc-14 (14.2.0-19)` where the version differs as well.
   const source = fields.get("Source")?.split(" ")[0];
   const pack = cache.pathOf(unpacked.pack);
@@ -291,6 +282,18 @@ function packageFile(file: PackedFile, pack: string): PackageFile {
     mode,
     md5,
     content: { digest, size, open: () => readRange({ file: pack, start: offset, size }) },
+  };
+}
+
+function isNotFound(error: unknown): error is SlimError {
+  return error instanceof SlimError && error.code === "NOT_FOUND";
+}
+
+/** Throws again, with what to do when a mirror does not have something. */
+function hinting(hint: string): (error: unknown) => never {
+  return (error) => {
+    if (!isNotFound(error)) throw error;
+    throw new SlimError("NOT_FOUND", "the mirror does not have it", { where: error.where, cause: error, hint });
   };
 }
 
