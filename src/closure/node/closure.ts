@@ -7,6 +7,7 @@ import { compareStrings } from "../../base/files.ts";
 import type { Platform } from "../../image/platform.ts";
 import { bytesContent } from "../../layer/entry.ts";
 import type { BundledModule, ClosureEntry, ClosurePart, Component, Reason } from "../types.ts";
+import { prelude } from "./prelude.ts";
 
 /** A Node.js app, as the closure needs to know it. */
 export interface NodeProject {
@@ -96,7 +97,7 @@ async function bundle(project: NodeProject, format: "esm" | "cjs") {
       legalComments: "none",
       sourcemap: "external",
       logLevel: "silent",
-      ...(format === "esm" ? { banner: { js: esmBanner } } : {}),
+      banner: { js: format === "esm" ? esmBanner + prelude : prelude },
     });
     const output = (suffix: string) => result.outputFiles.find(({ path }) => path.endsWith(suffix))?.contents;
     return {

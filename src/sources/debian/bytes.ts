@@ -78,7 +78,8 @@ function piped(source: Readable, unpack: zlib.Gunzip): AsyncIterable<Uint8Array>
 }
 
 async function unxz(source: Readable): Promise<AsyncIterable<Uint8Array>> {
-  const { XzReadableStream } = await import("xz-decompress");
+  // The package is CommonJS of a form whose names Node.js does not see.
+  const { XzReadableStream } = (await import("xz-decompress")).default;
   const compressed = Readable.toWeb(source) as ConstructorParameters<typeof XzReadableStream>[0];
   return new XzReadableStream(compressed) as unknown as AsyncIterable<Uint8Array>;
 }

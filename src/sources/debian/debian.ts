@@ -281,7 +281,12 @@ function packageFile(file: PackedFile, pack: string): PackageFile {
     path,
     mode,
     md5,
-    content: { digest, size, open: () => readRange({ file: pack, start: offset, size }) },
+    content: {
+      digest,
+      size,
+      open: () => readRange({ file: pack, start: offset, size }),
+      place: { file: pack, offset },
+    },
   };
 }
 
