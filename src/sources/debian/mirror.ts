@@ -90,8 +90,8 @@ export async function findRoots(
 }
 
 function roots(main: string, security: string | undefined): Roots {
-  const [checked] = [mirrorUrl(main)];
-  return { main: checked, security: security === undefined ? sibling(checked) : mirrorUrl(security) };
+  const url = mirrorUrl(main);
+  return { main: url, security: security === undefined ? sibling(url) : mirrorUrl(security) };
 }
 
 /** `.../debian` has `.../debian-security` beside it, also in a dated snapshot. */

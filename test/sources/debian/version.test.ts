@@ -81,7 +81,7 @@ test("the order is an order", (t) => {
   t.pass();
 });
 
-const dpkg = spawnSync("dpkg", ["--version"]).status === 0 ? test : test.skip;
+const dpkg = spawnSync("sh", ["-c", "command -v dpkg"]).status === 0 ? test : test.skip;
 
 dpkg("dpkg orders the same", (t) => {
   const pairs = fc.sample(fc.tuple(version, version), { numRuns: 400, seed: 1 });
