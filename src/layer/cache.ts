@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { createReadStream, type Stats } from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { ioError, SlimError, systemCode } from "../base/error.ts";
@@ -13,6 +13,7 @@ import type { Content } from "./entry.ts";
  * builds that run at the same time: entries are complete or absent and never change.
  *
  *   blobs/sha256/<hex>          bytes
+ *   checked/<hex>               what the file of a blob was like when its bytes were last hashed
  *   records/<kind>/<key>.json   what an input led to: small JSON, guarded by its own digest
  */
 export class Cache {
@@ -51,29 +52,49 @@ export class Cache {
   }
 
   /**
-   * The bytes of a digest, checked once per process, or undefined when they are not here. A damaged
-   * file is removed, and so also undefined: whoever asks makes or fetches it again.
+   * The bytes of a digest, or undefined when they are not here. They are hashed when the file is new
+   * or was touched since it was last found right. A damaged file is removed, and so also undefined:
+   * whoever asks makes or fetches it again.
    */
   async blob(digest: Digest): Promise<Content | undefined> {
     const file = this.#blobPath(digest);
     const found = await statOrUndefined(file);
     if (found === undefined) return undefined;
-    if (!this.#checked.has(digest)) {
+    if (!this.#checked.has(digest) && !(await this.#isUntouched(digest, found))) {
       const actual = await hashFile(file);
       if (actual.digest !== digest) {
         await rm(file, { force: true });
         return undefined;
       }
-      this.#checked.add(digest);
-      // Age is counted from the last use; a cache on a read-only disk works all the same.
-      await utimes(file, new Date(), new Date()).catch(() => {});
+      await this.#stamp(digest, found);
     }
+    this.#checked.add(digest);
     return {
       digest,
       size: found.size,
       open: () => createReadStream(file, { highWaterMark: CHUNK }),
       place: { file, offset: 0 },
     };
+  }
+
+  /** Whether a file is the very one that was found right before; its use is noted. */
+  async #isUntouched(digest: Digest, found: Stats): Promise<boolean> {
+    const stamp = this.#stampPath(digest);
+    const known = await readFile(stamp, "utf8").catch(() => undefined);
+    if (known !== identityOf(found)) return false;
+    // The age of a blob is that of its stamp; a cache on a read-only disk works all the same.
+    await utimes(stamp, new Date(), new Date()).catch(() => {});
+    return true;
+  }
+
+  async #stamp(digest: Digest, found: Stats): Promise<void> {
+    const stamp = this.#stampPath(digest);
+    try {
+      await mkdir(path.dirname(stamp), { recursive: true });
+      await writeFile(stamp, identityOf(found));
+    } catch {
+      // Without a stamp the file is hashed again next time.
+    }
   }
 
   /** Where the bytes of a digest that `blob` has found lie, for tools that want a file. */
@@ -100,6 +121,7 @@ export class Cache {
       }
       const digest: Digest = `sha256:${hash.digest("hex")}`;
       await rename(temporary, this.#blobPath(digest));
+      await this.#stamp(digest, await stat(this.#blobPath(digest)));
       this.#checked.add(digest);
       const content = await this.blob(digest);
       if (content === undefined) throw new SlimError("IO", "the cache lost a file", { where: this.#blobPath(digest) });
@@ -140,12 +162,17 @@ export class Cache {
       if (systemCode(error) === "ENOENT") return [];
       throw ioError(error, this.dir, "read the cache");
     });
-    const found = [];
+    const found: { path: string; size: number; usedMs: number }[] = [];
     for (const name of names) {
       if (!name.isFile()) continue;
       const file = path.join(name.parentPath, name.name);
-      const { size, mtimeMs } = await stat(file);
-      found.push({ path: file, size, usedMs: mtimeMs });
+      const [about, stamp] = await Promise.all([
+        statOrUndefined(file),
+        statOrUndefined(path.join(this.dir, "checked", name.name)),
+      ]);
+      // Another build may have pruned it in the meantime.
+      if (about === undefined) continue;
+      found.push({ path: file, size: about.size, usedMs: Math.max(about.mtimeMs, stamp?.mtimeMs ?? 0) });
     }
     return found;
   }
@@ -153,6 +180,10 @@ export class Cache {
   #blobPath(digest: Digest): string {
     const { algorithm, hex } = splitDigest(digest);
     return path.join(this.dir, "blobs", algorithm, hex);
+  }
+
+  #stampPath(digest: Digest): string {
+    return path.join(this.dir, "checked", splitDigest(digest).hex);
   }
 
   #recordPath(kind: string, key: string): string {
@@ -174,6 +205,11 @@ async function* tee(
     failed.add(error);
     throw error;
   }
+}
+
+/** What changes whenever somebody writes to a file or puts another in its place. */
+function identityOf({ ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
 }
 
 /** `SLIM_CACHE_DIR`, else `slim` in the cache folder of the system's convention. */

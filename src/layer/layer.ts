@@ -73,7 +73,7 @@ function describe(
     name,
     diffId,
     descriptor: { mediaType: mediaTypes.layerGzip, digest, size },
-    open: () => content.open(),
+    open: () => verified(content.open(), { digest, size }, `the cached layer ${name}`),
     files: files.length,
     unpackedSize: files.reduce((sum, file) => sum + file.content.size, 0),
     cached,

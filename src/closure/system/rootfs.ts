@@ -4,6 +4,8 @@ import type { ClosureEntry, ClosurePart, Component } from "../types.ts";
 /** The account that programs run as when nothing else is asked for. */
 export const nonroot = { uid: 65532, gid: 65532, home: "/home/nonroot" } as const;
 
+const root = { uid: 0, gid: 0 };
+
 /** What slim writes by itself, without any package behind it. */
 const component: Component = { purl: "pkg:generic/slim-rootfs", name: "slim-rootfs" };
 
@@ -24,7 +26,7 @@ services: files
 protocols: files
 `;
 
-/** Accounts, the order of name look-ups, a place for temporary files and a home. */
+/** Accounts, the order of name look-ups, a place for temporary files, a home and mount points. */
 export function rootfs(): ClosurePart {
   const text = (path: string, content: string): ClosureEntry => ({
     entry: { type: "file", path, mode: 0o644, uid: 0, gid: 0, content: bytesContent(content) },
@@ -49,7 +51,9 @@ export function rootfs(): ClosurePart {
       text("/etc/group", group),
       text("/etc/nsswitch.conf", nsswitch),
       folder(nonroot.home, 0o700, nonroot, "home"),
-      folder("/tmp", 0o1777, { uid: 0, gid: 0 }, "temporary files"),
+      folder("/tmp", 0o1777, root, "temporary files"),
+      // Where runtimes mount; some cannot make a folder in a root that is read-only.
+      ...["/dev", "/proc", "/sys"].map((path) => folder(path, 0o755, root, "mount points")),
     ],
     components: [component],
     diagnostics: [],
