@@ -166,7 +166,7 @@ const MAX_PATH_FILE = 64 * 1024;
 
 /** Bounds for what a hostile program asks for; each is many times what any known program does. */
 const MAX_OBJECTS = 4096;
-const MAX_LOOKS = 1_000_000;
+const MAX_LOOKS = 250_000;
 
 /** One process being set up. */
 class Loader {
