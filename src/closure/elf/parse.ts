@@ -2,7 +2,7 @@ import type { Platform } from "../../image/platform.ts";
 import { type ByteReader, type FieldRecord, Fields } from "./reader.ts";
 
 /** A library that must define these versions: `libc.so.6` and `GLIBC_2.34`. */
-export interface VersionNeed {
+interface VersionNeed {
   /** The soname, also one of `needed`. */
   readonly file: string;
   readonly versions: readonly { readonly name: string; readonly weak: boolean }[];

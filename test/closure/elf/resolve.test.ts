@@ -149,6 +149,10 @@ test("files of other machines and classes are passed over, damaged ones are not"
     "/good/liba.so": library("liba.so"),
   } as const;
   t.deepEqual(paths(await resolve(files)).slice(2), ["/good/liba.so"]);
+  const { "/good/liba.so": _, ...foreign } = files;
+  t.deepEqual(messages(await resolve(foreign)), [
+    "liba.so is missing (/big/liba.so is for another machine): /app/tool -> liba.so",
+  ]);
   const error = await t.throwsAsync<SlimError>(resolve({ ...files, "/arm/liba.so": Buffer.from("INPUT(liba.so.1)") }));
   t.is(error?.toLine(), "/arm/liba.so: not an ELF file");
 });
@@ -313,6 +317,10 @@ test("musl: RUNPATH is inherited, names of libc are the loader, versions do not 
   t.deepEqual(messages(resolution), []);
   // A token that musl does not know makes it leave the whole RPATH aside.
   t.deepEqual(paths(resolution), [...expected, "/usr/lib/libd.so"]);
+  const foreign = { ...files, "/lib/libd.so": library("libd.so", { machine: 183 }) };
+  t.deepEqual(messages(await resolve(foreign)), [
+    "libd.so is missing (/lib/libd.so is for another machine): /app/tool -> liba.so.1 -> libb.so -> libd.so",
+  ]);
   const other = { ...files, "/etc/ld-musl-x86_64.path": Buffer.from("/nowhere\n/srv:/d\n") };
   t.deepEqual(paths(await resolve(other)), [...expected, "/srv/libd.so"]);
 });
@@ -393,6 +401,7 @@ async function agree(t: ExecutionContext, program: string): Promise<Resolution> 
   return resolution;
 }
 
+const gcc = "gcc";
 const oldTags = "-Wl,--disable-new-dtags";
 const newTags = "-Wl,--enable-new-dtags";
 const rpath = (value: string) => `-Wl,-rpath,${value}`;
@@ -448,7 +457,7 @@ test("as the loader: a soname that is loaded satisfies who could not find it", a
 test("as the loader: $LIB, files for other machines, and no default folders", async (t) => {
   if (!(await hasTool(t, "gcc", "gcc"))) return;
   const { folder, lib, program } = await workshop(t);
-  const triplet = execFileSync("gcc", ["-print-multiarch"], { encoding: "utf8" }).trim();
+  const triplet = execFileSync(gcc, ["-print-multiarch"], { encoding: "utf8" }).trim();
   for (const name of ["bin", "wrong", `lib/${triplet}`]) await mkdir(path.join(folder, name), { recursive: true });
   lib("foo", `lib/${triplet}`);
   await writeFile(path.join(folder, "wrong/libfoo.so"), buildElf({ soname: "libfoo.so", machine: 8, bits: 32 }));
@@ -470,7 +479,7 @@ test("as the loader: a library that is too old", async (t) => {
   await writeFile(path.join(folder, "new.map"), "FOO_1 { }; FOO_2 { global: foo; } FOO_1;");
   lib("foo", "lib", { flags: ["-Wl,--version-script,new.map"] });
   execFileSync(
-    "gcc",
+    gcc,
     [
       "-x",
       "c",

@@ -39,6 +39,7 @@ async function trimBytes(bytes: Uint8Array): Promise<{ trim: Trim; bytes: Uint8A
   return { trim, bytes: Uint8Array.from(Buffer.concat(parts)) };
 }
 
+const compiler = "gcc";
 /** The machine's own architecture, as npm names it; the packages exist for these two. */
 const arch = process.arch === "arm64" ? "arm64" : "x64";
 
@@ -80,7 +81,7 @@ test("programs and libraries of a C compiler run, also when trimmed twice", asyn
   if (!(await hasTool(t, "gcc", "gcc"))) return;
   await writeFile(path.join(folder, "lib.c"), "int answer(void) { return 42; }");
   await writeFile(path.join(folder, "main.c"), "int answer(void); int main(void) { return answer(); }");
-  const gcc = (...args: string[]) => execFileSync("gcc", ["-g", ...args], { cwd: folder });
+  const gcc = (...args: string[]) => execFileSync(compiler, ["-g", ...args], { cwd: folder });
   gcc("-shared", "-fPIC", "lib.c", "-o", "libanswer.so");
   gcc("main.c", "-L.", "-lanswer", "-Wl,-rpath,$ORIGIN", "-o", "dynamic");
   gcc("main.c", "lib.c", "-static", "-o", "static");
