@@ -96,8 +96,9 @@ export function buildElf(parts: ElfParts): Uint8Array {
         out.u32(strings.add(name)).u32(0);
       });
     }
-    entries.push([5, address + out.length], [10, strings.bytes.length]);
-    out.raw(strings.bytes);
+    const table = strings.bytes;
+    entries.push([5, address + out.length], [10, table.length]);
+    out.raw(table);
     segment(2, () => {
       for (const [tag, value] of [...entries, [0, 0] as const]) out.word(tag).word(value);
     });
@@ -137,12 +138,19 @@ export function buildElf(parts: ElfParts): Uint8Array {
 }
 
 class Strings {
-  bytes: Uint8Array = Uint8Array.of(0);
+  readonly #parts: Uint8Array[] = [Uint8Array.of(0)];
+  #length = 1;
 
   add(text: string): number {
-    const at = this.bytes.length;
-    this.bytes = Buffer.concat([this.bytes, Buffer.from(`${text}\0`)]);
+    const at = this.#length;
+    const bytes = Buffer.from(`${text}\0`);
+    this.#parts.push(bytes);
+    this.#length += bytes.length;
     return at;
+  }
+
+  get bytes(): Uint8Array {
+    return Buffer.concat(this.#parts);
   }
 }
 

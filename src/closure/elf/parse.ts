@@ -2,7 +2,7 @@ import type { Platform } from "../../image/platform.ts";
 import { type ByteReader, type FieldRecord, Fields } from "./reader.ts";
 
 /** A library that must define these versions: `libc.so.6` and `GLIBC_2.34`. */
-export interface VersionNeed {
+interface VersionNeed {
   /** The soname, also one of `needed`. */
   readonly file: string;
   readonly versions: readonly { readonly name: string; readonly weak: boolean }[];
@@ -56,6 +56,7 @@ export interface Elf {
   readonly segmentsEnd: number;
 }
 
+const PT_NULL = 0;
 const PT_LOAD = 1;
 const PT_DYNAMIC = 2;
 const PT_INTERP = 3;
@@ -74,6 +75,20 @@ const DT_VERDEFNUM = 0x6ffffffdn;
 const DT_VERNEED = 0x6ffffffen;
 const DT_VERNEEDNUM = 0x6fffffffn;
 
+/** Entries with a value that is looked at. */
+const wanted = new Set([
+  DT_STRTAB,
+  DT_STRSZ,
+  DT_SONAME,
+  DT_RPATH,
+  DT_RUNPATH,
+  DT_FLAGS_1,
+  DT_VERDEF,
+  DT_VERDEFNUM,
+  DT_VERNEED,
+  DT_VERNEEDNUM,
+]);
+
 const DF_1_NODEFLIB = 0x800;
 const DF_1_PIE = 0x08000000;
 const VER_FLG_WEAK = 2;
@@ -81,10 +96,11 @@ const VER_FLG_WEAK = 2;
 const NT_FDO_DLOPEN = 0x407c0c0a;
 
 /** Bounds on what a file may ask for; each is many times what any known program has. */
-const MAX_DYNAMIC = 65_536;
+const MAX_PROGRAM_HEADERS = 65_536; // bytes
+const MAX_DYNAMIC = 16_384;
 const MAX_RECORDS = 16_384;
 const MAX_NAME = 64 * 1024;
-const MAX_NAMES = 4 * 1024 * 1024;
+const MAX_NAMES = 2 * 1024 * 1024;
 const MAX_NOTE = 256 * 1024;
 
 /**
@@ -161,10 +177,10 @@ export async function readHeader(reader: ByteReader, name: string): Promise<ElfH
   const counts = 24 + 3 * word + 6; // of e_phentsize
   const entrySize = record.u16(counts);
   const tableCount = record.u16(counts + 2);
-  // PN_XNUM: the count is in a section header. Linux's loader does not take such a program either.
-  if (tableCount === 0xffff) throw fields.error("has too many program headers");
   if (tableCount > 0 && entrySize !== (bits === 32 ? 32 : 56))
     throw fields.error("damaged: odd size of program headers");
+  // Linux runs no program with more; PN_XNUM, which says that a section header has the count, is one.
+  if (tableCount * entrySize > MAX_PROGRAM_HEADERS) throw fields.error("has too many program headers");
   const tableOffset = tableCount === 0 ? 0 : record.word(24 + word, bits);
   fields.check(tableOffset, tableCount * entrySize);
   const type = record.u16(16);
@@ -207,7 +223,7 @@ async function readSegments(header: ElfHeader): Promise<Segment[]> {
     const record = await fields.record(tableOffset + index * entrySize, entrySize);
     const type = record.u32(0);
     const size = bits === 32 ? record.u32(16) : record.word(32, bits);
-    if (type === 0 || size === 0) continue;
+    if (type === PT_NULL || size === 0) continue;
     const offset = bits === 32 ? record.u32(4) : record.word(8, bits);
     fields.check(offset, size);
     segments.push({
@@ -267,13 +283,13 @@ async function readDynamic(fields: Fields, bits: 32 | 64, segments: readonly Seg
     const value = bits === 32 ? BigInt(record.u32(4)) : record.u64(8);
     if (tag === DT_NULL) break;
     if (tag === DT_NEEDED) neededAt.push(value);
-    else values.set(tag, value);
+    else if (wanted.has(tag)) values.set(tag, value);
   }
   const image = new Image(fields, segments);
   const strings = values.has(DT_STRTAB)
     ? image.at(values.get(DT_STRTAB) ?? 0n, values.get(DT_STRSZ))
     : { start: 0, end: 0 };
-  const names = new Names(fields, strings);
+  const names = new Names(fields.another(), strings);
   const named = async (tag: bigint) => {
     const at = values.get(tag);
     return at === undefined ? undefined : await names.at(at);

@@ -41,7 +41,7 @@ export async function withFile<T>(file: string, use: (reader: ByteReader) => Pro
 }
 
 /** What is fetched at once: the small records of an ELF file lie close together. */
-const BLOCK = 16 * 1024;
+const BLOCK = 4096;
 
 /**
  * The records of one ELF file, read through one block of memory however large the file is.
@@ -60,6 +60,11 @@ export class Fields {
     this.#reader = reader;
     this.#name = name;
     this.#little = little;
+  }
+
+  /** The same file through a block of its own: for a second place that is read in turn with the first. */
+  another(): Fields {
+    return new Fields(this.#reader, this.#name, this.#little);
   }
 
   error(message: string, cause?: unknown): SlimError {

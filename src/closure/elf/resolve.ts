@@ -155,7 +155,7 @@ class Loaded {
   }
 
   toObject(): LoadedObject {
-    const links = [...this.#links].map(([path, target]) => ({ path, target }));
+    const links = [...this.#links].map(([link, target]) => ({ path: link, target }));
     links.sort((a, b) => compareStrings(a.path, b.path));
     return { path: this.path, links, elf: this.elf, via: this.via, reasons: [...this.#reasons.values()] };
   }
@@ -166,7 +166,7 @@ const MAX_PATH_FILE = 64 * 1024;
 
 /** Bounds for what a hostile program asks for; each is many times what any known program does. */
 const MAX_OBJECTS = 4096;
-const MAX_LOOKS = 1_000_000;
+const MAX_LOOKS = 250_000;
 
 /** One process being set up. */
 class Loader {
@@ -177,6 +177,8 @@ class Loader {
   readonly #objects = new Map<string, Loaded>();
   /** By every name that the loader would recognise an object by. */
   readonly #names = new Map<string, Loaded>();
+  /** What was found for another machine, by its name. */
+  readonly #foreign = new Map<string, string>();
   readonly #problems = new Map<string, LibraryProblem>();
   #rules: SearchRules;
   #looks = 0;
@@ -210,8 +212,10 @@ class Loader {
     return {
       objects: objects.map((object) => object.toObject()),
       problems: [...this.#problems.values()],
-      optional: objects.flatMap(({ path, elf }) =>
-        elf.dlopen.filter(({ priority }) => priority !== "required").map((note) => ({ from: path, note })),
+      optional: objects.flatMap((object) =>
+        object.elf.dlopen
+          .filter(({ priority }) => priority !== "required")
+          .map((note) => ({ from: object.path, note })),
       ),
     };
   }
@@ -301,7 +305,7 @@ class Loader {
     return object;
   }
 
-  /** Loaders pass over files of another class or machine, but not over damaged ones. */
+  /** glibc passes over files of another class or machine, but not over damaged ones; musl over neither. */
   async #firstSuitable(places: Iterable<{ readonly path: string; readonly via: Via }>): Promise<Suitable | undefined> {
     const files = overlay(this.#views);
     for (const { path: openedAs, via } of places) {
@@ -311,6 +315,8 @@ class Loader {
       if (found === undefined) continue;
       const elf = this.#objects.get(found.path)?.elf ?? (await parse(found));
       if (isSameMachine(elf, this.#program.elf)) return { found, elf, openedAs, via };
+      this.#foreign.set(path.basename(openedAs), openedAs);
+      if (this.#isMusl) return undefined;
     }
     return undefined;
   }
@@ -330,7 +336,9 @@ class Loader {
   #addMissing(name: string, requester: Loaded): void {
     if (this.#problems.has(name)) return;
     const chain = [...requester.chain, name];
-    const message = `${name} is missing: ${chain.join(" -> ")}`;
+    const foreign = this.#foreign.get(path.basename(name));
+    const what = foreign === undefined ? "is missing" : `is missing (${foreign} is for another machine)`;
+    const message = `${name} ${what}: ${chain.join(" -> ")}`;
     this.#problems.set(name, { kind: "missing", name, versions: [], chain, message });
   }
 

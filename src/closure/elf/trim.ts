@@ -48,6 +48,8 @@ export async function* trimmed(reader: ByteReader, { size, header }: Trim): Asyn
 }
 
 const SHT_NOBITS = 8;
+/** Many times what any known program has. */
+const MAX_SECTIONS = 1_000_000;
 
 /** Where sections and their headers end; 0 where there are none that can be believed. */
 async function sectionsEnd({ fields, bits, sections }: ElfHeader): Promise<number> {
@@ -57,7 +59,7 @@ async function sectionsEnd({ fields, bits, sections }: ElfHeader): Promise<numbe
   // More than fit 16 bits are counted in the size of the first, which stands for no section.
   const count = sections.count || (await section(fields, bits, offset)).size;
   let end = offset + count * entrySize;
-  if (end > fields.size) return 0;
+  if (end > fields.size || count > MAX_SECTIONS) return 0;
   for (let at = offset; at < offset + count * entrySize; at += entrySize) {
     const one = await section(fields, bits, at);
     if (at === offset || one.type === SHT_NOBITS) continue;

@@ -16,6 +16,9 @@ const parse = (bytes: Uint8Array) => parseElf(bytesReader(bytes), "x");
 const parseFile = (file: string) => withFile(file, (reader) => parseElf(reader, file));
 const platformName = ({ platform }: Elf) => (platform === undefined ? undefined : formatPlatform(platform));
 
+const gcc = "gcc";
+const readelf = "readelf";
+
 const name = fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 300 });
 const some = <T>(one: fc.Arbitrary<T>) => fc.array(one, { maxLength: 5 });
 
@@ -129,7 +132,7 @@ test("agrees with readelf about this machine's libraries", async (t) => {
   });
   const files = libraries.trim().split("\n");
   for (const file of files) {
-    const text = execFileSync("readelf", ["-dVW", file], {
+    const text = execFileSync(readelf, ["-dVW", file], {
       encoding: "utf8",
       env: { LC_ALL: "C" },
       maxBuffer: 1 << 26,
@@ -190,7 +193,7 @@ test("metadata that a compiler put there", async (t) => {
      { 4, ${json.length + 1}, 0x407c0c0a, "FDO", ${JSON.stringify(json)} };
      int main(void) { return 0; }`,
   );
-  execFileSync("gcc", ["a.c", "-o", "a"], { cwd: folder });
+  execFileSync(gcc, ["a.c", "-o", "a"], { cwd: folder });
   const elf = await parseFile(path.join(folder, "a"));
   t.deepEqual(elf.dlopen, [{ sonames: ["libz.so.1"], priority: "recommended", feature: "compress" }]);
   t.is(elf.linkage, "dynamic");

@@ -39,6 +39,7 @@ async function trimBytes(bytes: Uint8Array): Promise<{ trim: Trim; bytes: Uint8A
   return { trim, bytes: Uint8Array.from(Buffer.concat(parts)) };
 }
 
+const compiler = "gcc";
 /** The machine's own architecture, as npm names it; the packages exist for these two. */
 const arch = process.arch === "arm64" ? "arm64" : "x64";
 
@@ -55,21 +56,32 @@ test("the Node.js runtime runs without what no loader reads", async (t) => {
   t.log(`${(await stat(node)).size} -> ${trim.size} bytes`);
 });
 
-test("a Go program runs, and its build information survives", async (t) => {
+test("a static Go program runs", async (t) => {
   const esbuild = path.join(await npmPackageFolder(`@esbuild/linux-${arch}@0.28.2`), "bin/esbuild");
   const to = path.join(folder, "esbuild");
   const trim = await trimFile(esbuild, to);
   t.is(trim.appendedBytes, 0);
   t.is(execFileSync(to, ["--version"], { encoding: "utf8" }), "0.28.2\n");
-  const marker = "\xff Go buildinf:";
-  t.true((await readFile(to)).includes(Buffer.from(marker, "latin1")));
+});
+
+test("Go's build information survives", async (t) => {
+  const root = await unpackedPackage(t, "gron");
+  if (root === undefined) return;
+  const file = path.join(root, "usr/bin/gron");
+  const to = path.join(folder, "gron");
+  await trimFile(file, to);
+  const [before, after] = [await readFile(file), await readFile(to)];
+  const marker = Buffer.from("\xff Go buildinf:", "latin1");
+  t.not(before.indexOf(marker), -1);
+  t.is(after.indexOf(marker), before.indexOf(marker));
+  t.is(execFileSync(to, { input: '{"a":1}', encoding: "utf8" }), "json = {};\njson.a = 1;\n");
 });
 
 test("programs and libraries of a C compiler run, also when trimmed twice", async (t) => {
   if (!(await hasTool(t, "gcc", "gcc"))) return;
   await writeFile(path.join(folder, "lib.c"), "int answer(void) { return 42; }");
   await writeFile(path.join(folder, "main.c"), "int answer(void); int main(void) { return answer(); }");
-  const gcc = (...args: string[]) => execFileSync("gcc", ["-g", ...args], { cwd: folder });
+  const gcc = (...args: string[]) => execFileSync(compiler, ["-g", ...args], { cwd: folder });
   gcc("-shared", "-fPIC", "lib.c", "-o", "libanswer.so");
   gcc("main.c", "-L.", "-lanswer", "-Wl,-rpath,$ORIGIN", "-o", "dynamic");
   gcc("main.c", "lib.c", "-static", "-o", "static");
@@ -81,7 +93,7 @@ test("programs and libraries of a C compiler run, also when trimmed twice", asyn
     t.is(once.trim.appendedBytes, 0, name);
     t.true(once.bytes.length < original.length, name);
     t.deepEqual(await parseElf(bytesReader(once.bytes), "x"), await parseElf(bytesReader(original), "x"), name);
-    t.deepEqual((await trimBytes(once.bytes)).bytes, once.bytes, name);
+    t.is(Buffer.compare((await trimBytes(once.bytes)).bytes, once.bytes), 0, name);
     await writeFile(file, once.bytes);
     await chmod(file, 0o755);
   }
@@ -115,7 +127,7 @@ test("works for every class and byte order: headers zeroed, the rest as it was",
     const wide = original[4] === 2;
     expected.fill(0, ...((wide ? [40, 48] : [32, 36]) as [number, number]));
     expected.fill(0, wide ? 60 : 48, wide ? 64 : 52);
-    t.deepEqual(bytes, expected);
+    t.is(Buffer.compare(bytes, expected), 0, name);
     t.deepEqual(await parseElf(bytesReader(bytes), "x"), await parseElf(bytesReader(original), "x"));
   }
 });
