@@ -78,13 +78,6 @@ export async function readLayout(files: LayoutFiles, ref?: string): Promise<Arti
   return readArtifact(files, choose(parsed.index.manifests, ref, files.where));
 }
 
-/** The names that a layout gives to its artifacts. */
-export async function layoutNames(files: LayoutFiles): Promise<readonly string[]> {
-  const parsed = parseManifestOrIndex(await files.read("index.json", MAX_JSON), `${files.where}/index.json`);
-  const manifests = parsed.kind === "index" ? parsed.index.manifests : [];
-  return manifests.flatMap(({ annotations }) => annotations?.[CONTAINERD_NAME] ?? annotations?.[NAME] ?? []);
-}
-
 function choose(manifests: readonly Descriptor[], ref: string | undefined, where: string): Descriptor {
   const matching = manifests.filter(
     ({ digest, annotations }) =>
