@@ -1,14 +1,14 @@
-// Builds dist/: the command line, the library and its types. Run by npm after an install.
+// Builds dist/: the command line, the library and its types. npm runs it after an install.
 import { execFileSync } from "node:child_process";
 import { chmodSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-const types = process.argv.includes("--types");
-rmSync(new URL("dist", import.meta.url), { recursive: true, force: true });
+const root = fileURLToPath(new URL(".", import.meta.url));
+rmSync(`${root}dist`, { recursive: true, force: true });
 await build({
   entryPoints: { cli: "src/cli/main.ts", index: "src/index.ts", "gzip-worker": "src/layer/gzip-worker.js" },
-  absWorkingDir: import.meta.dirname,
+  absWorkingDir: root,
   outdir: "dist",
   bundle: true,
   splitting: true,
@@ -16,11 +16,10 @@ await build({
   platform: "node",
   format: "esm",
   target: "node20.19",
+  // Beside the entry points, because a worker is found relative to the file that starts it.
   chunkNames: "[name]-[hash]",
   logLevel: "warning",
 });
-chmodSync(new URL("dist/cli.js", import.meta.url), 0o755);
-if (types) {
-  const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-  execFileSync(process.execPath, [tsc, "-p", "tsconfig.types.json"], { cwd: import.meta.dirname, stdio: "inherit" });
-}
+chmodSync(`${root}dist/cli.js`, 0o755);
+const compiler = fileURLToPath(import.meta.resolve("typescript/package.json")).replace("package.json", "bin/tsc");
+execFileSync(process.execPath, [compiler, "-p", "tsconfig.types.json"], { cwd: root, stdio: "inherit" });
