@@ -14,7 +14,7 @@ import pako from "pako";
  * Raw deflate of one block, ended by an empty stored block (a sync flush) or as the last one.
  *
  * @param {DeflateJob} job
- * @returns {Uint8Array}
+ * @returns {Uint8Array<ArrayBuffer>} in memory of its own
  */
 export function deflateBlock({ block, dictionary, last, level }) {
   const deflate = new pako.Deflate({
@@ -26,13 +26,22 @@ export function deflateBlock({ block, dictionary, last, level }) {
   /** @type {Uint8Array[]} */
   const parts = [];
   deflate.onData = (part) => {
-    parts.push(/** @type {Uint8Array} */ (part).slice());
+    parts.push(/** @type {Uint8Array} */ (part));
   };
   deflate.push(block, last ? pako.constants.Z_FINISH : pako.constants.Z_SYNC_FLUSH);
   if (deflate.err !== 0) throw new Error(`deflate failed: ${deflate.msg}`);
-  return Buffer.concat(parts);
+  const deflated = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    deflated.set(part, at);
+    at += part.length;
+  }
+  return deflated;
 }
 
 if (!isMainThread && workerData === "deflate") {
-  parentPort?.on("message", (/** @type {DeflateJob} */ job) => parentPort?.postMessage(deflateBlock(job)));
+  parentPort?.on("message", (/** @type {DeflateJob} */ job) => {
+    const deflated = deflateBlock(job);
+    parentPort?.postMessage(deflated, [deflated.buffer]);
+  });
 }

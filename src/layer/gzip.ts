@@ -16,6 +16,9 @@ import { type DeflateJob, deflateBlock } from "./gzip-worker.js";
 const BLOCK = 1 << 20;
 const WINDOW = 1 << 15;
 
+/** Of a worker's heap: what it holds is a few blocks, which the default would let grow to ten times as much. */
+const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 };
+
 /** RFC 1952: magic, deflate, no flags, no time, no extra flags, unknown system. */
 const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 
@@ -37,8 +40,9 @@ export async function* gzip(source: AsyncIterable<Uint8Array>, level: number): A
       crc = zlib.crc32(block, crc);
       size += block.length;
       if (previous !== undefined) {
+        const window = previous.slice(-WINDOW);
         pending.push(pool.deflate(previous, dictionary, false));
-        dictionary = previous.slice(-WINDOW);
+        dictionary = window;
       }
       previous = block;
       while (pending.length > pool.size + 1) yield (await pending.shift()) as Uint8Array;
@@ -95,7 +99,8 @@ class Pool {
     try {
       return await new Promise<Uint8Array>((resolve, reject) => {
         worker.once("message", resolve).once("error", reject);
-        worker.postMessage(job);
+        // Blocks are moved, not copied; nobody here looks at them again.
+        worker.postMessage(job, [block.buffer as ArrayBuffer]);
       });
     } finally {
       worker.removeAllListeners("message").removeAllListeners("error");
@@ -113,7 +118,10 @@ class Pool {
       const idle = this.#idle.pop();
       if (idle !== undefined) return idle;
       if (this.#all.length < this.size) {
-        const worker = new Worker(new URL("./gzip-worker.js", import.meta.url), { workerData: "deflate" });
+        const worker = new Worker(new URL("./gzip-worker.js", import.meta.url), {
+          workerData: "deflate",
+          resourceLimits,
+        });
         this.#all.push(worker);
         return worker;
       }
