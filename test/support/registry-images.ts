@@ -56,7 +56,12 @@ export interface ImageOptions {
 }
 
 /** A small real image: one layer for each seed, the same digest each time. */
-export function imageOf({ layers = ["os", "app"], size = 2000, architecture = "amd64", opened = [] }: ImageOptions = {}): Image {
+export function imageOf({
+  layers = ["os", "app"],
+  size = 2000,
+  architecture = "amd64",
+  opened = [],
+}: ImageOptions = {}): Image {
   const made = layers.map((seed): Layer => {
     const tar = tarOf(`${seed}.bin`, bytesOf(seed, size));
     const blob = blobOf(gzipSync(tar), mediaTypes.layerGzip, opened);

@@ -89,7 +89,11 @@ async function untilUp(host: string, secure: boolean, child: ChildProcess, said:
 const execute = promisify(execFile);
 
 /** Runs a tool to its end and gives back what it printed. */
-export async function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<string> {
+export async function run(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
   const { stdout } = await execute(command, [...args], { env, maxBuffer: 64 * 1024 * 1024 });
   return stdout;
 }

@@ -3,6 +3,7 @@ import type { Digest } from "../../image/digest.ts";
 import type { Blob } from "../../image/types.ts";
 import { inParallel } from "./parallel.ts";
 import { hasCode, isRecord, problemOf } from "./problem.ts";
+import { linkReferrer } from "./referrers.ts";
 import { once, type RemoteBlob, type Repository } from "./repository.ts";
 import type { Answer } from "./transport.ts";
 import type { Tree } from "./tree.ts";
@@ -38,19 +39,19 @@ export async function pushTree(
   tree: Tree,
   tags: readonly string[],
   options: { readonly mountFrom: readonly string[]; readonly parallel: number },
-): Promise<PushCounts & { readonly answers: readonly Answer[] }> {
+): Promise<PushCounts> {
   const counts = { uploadedBytes: 0, uploadedBlobs: 0, mountedBlobs: 0, skippedBlobs: 0 };
   const work: Work = { repository, counts, ...options };
   await pushBlobs(work, tree, new Set());
-  const answers = await pushManifests(work, tree, tags).catch(async (error: unknown) => {
+  await pushManifests(work, tree, tags).catch(async (error: unknown) => {
     const missing = missingBlobs(error);
     if (missing === undefined) throw error;
     // Caches in front of a registry's storage can say that a blob is there which is gone
     // (https://github.com/distribution/distribution/issues/2269): now it is sent, whatever HEAD says.
     await pushBlobs(work, tree, missing);
-    return pushManifests(work, tree, tags);
+    await pushManifests(work, tree, tags);
   });
-  return { ...counts, answers };
+  return counts;
 }
 
 async function pushBlobs(work: Work, tree: Tree, missing: ReadonlySet<Digest | "all">): Promise<void> {
@@ -116,36 +117,32 @@ function blobsOf(tree: Tree): readonly [ReadonlyMap<Digest, Blob>, ReadonlyMap<D
   return [layers, configs];
 }
 
-async function pushManifests(work: Work, tree: Tree, tags: readonly string[]): Promise<readonly Answer[]> {
+async function pushManifests(work: Work, tree: Tree, tags: readonly string[]): Promise<void> {
   const { repository } = work;
   const children = new Map(tree.children.map((child) => [child.descriptor.digest, child]));
   await inParallel(repository.context, work.parallel, [...children.values()], async (context, child) => {
     await pushManifests({ ...work, repository: repository.with(context) }, child, []);
   });
-  const answers: Answer[] = [];
   for (const name of tags.length === 0 ? [tree.descriptor.digest] : tags) {
-    const answer = await putManifest(repository, tree, name);
-    if (answer !== undefined) answers.push(answer);
+    await linkReferrer(repository, tree, await putManifest(repository, tree, name));
   }
-  return answers;
 }
 
 /**
  * Sets a tag, or stores a manifest by its digest. Where it stands already nothing is sent, so that a
  * second push works where tags cannot be moved (ECR, Harbor).
  */
-export async function putManifest(
+async function putManifest(
   repository: Repository,
-  { descriptor, bytes }: Pick<Tree, "descriptor" | "bytes">,
+  { descriptor, bytes }: Tree,
   name: string,
-  headers: Readonly<Record<string, string>> = {},
 ): Promise<Answer | undefined> {
   const backoff = repository.backoff();
   for (;;) {
     if ((await repository.headManifest(name))?.digest === descriptor.digest) return undefined;
     try {
       const answer = await repository.request("PUT", `manifests/${name}`, {
-        headers: { "content-type": descriptor.mediaType, ...headers },
+        headers: { "content-type": descriptor.mediaType },
         body: { size: bytes.length, open: () => once(bytes) },
         doing: `push the manifest ${name}`,
       });

@@ -20,13 +20,13 @@ export class Repository {
   readonly context: Context;
   readonly session: Session;
   readonly name: string;
-  readonly #scopes: readonly Scope[];
+  readonly scopes: readonly Scope[];
 
   constructor(context: Context, session: Session, name: string, use: "pull" | "push") {
     this.context = context;
     this.session = session;
     this.name = name;
-    this.#scopes = [`repository:${name}:${use === "pull" ? "pull" : "pull,push"}`];
+    this.scopes = [`repository:${name}:${use === "pull" ? "pull" : "pull,push"}`];
   }
 
   /** `host/name`, for messages. */
@@ -36,7 +36,7 @@ export class Repository {
 
   /** The same repository for other work, as a rule with a signal of its own. */
   with(context: Context): Repository {
-    return new Repository(context, this.session, this.name, this.#scopes[0]?.endsWith(":pull") ? "pull" : "push");
+    return new Repository(context, this.session, this.name, this.scopes[0]?.endsWith(":pull") ? "pull" : "push");
   }
 
   /** Another repository of the same registry, to read from. */
@@ -54,7 +54,7 @@ export class Repository {
     to: string | URL,
     request: Omit<RegistryRequest, "method" | "to" | "scopes" | "repository"> & { readonly scopes?: readonly Scope[] },
   ): Promise<Answer> {
-    const scopes = mergeScopes([...this.#scopes, ...(request.scopes ?? [])]);
+    const scopes = mergeScopes([...this.scopes, ...(request.scopes ?? [])]);
     const url = typeof to === "string" ? `/v2/${this.name}/${to}` : to;
     return this.session.request(this.context, { ...request, method, to: url, repository: this.name, scopes });
   }

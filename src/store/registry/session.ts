@@ -124,6 +124,22 @@ export class Session {
     return second === undefined || second === first ? answer : send(second);
   }
 
+  /**
+   * What a token really allows, where tokens are used and can be read (as JWTs with an `access` claim:
+   * https://distribution.github.io/distribution/spec/auth/jwt/).
+   */
+  async grantedScopes(
+    context: Context,
+    scopes: readonly Scope[],
+    repository: string,
+  ): Promise<readonly Scope[] | undefined> {
+    const challenge = this.#challenge ?? (await this.greet(context)).challenge;
+    if (challenge?.scheme !== "bearer") return undefined;
+    const credentials = await this.credentials(context, repository);
+    if (credentials?.kind === "bearer") return undefined;
+    return scopesIn(await this.#token(context, challenge, credentials, mergeScopes(scopes)));
+  }
+
   /** Learns once how to talk to the registry. Anonymous, so nothing can leak to a wrong address. */
   greet(context: Context): Promise<Greeting> {
     this.#greeting ??= this.#greet(context).catch((error: unknown) => {
@@ -318,6 +334,16 @@ function splitScopes(text: string): readonly Scope[] {
 
 function tokenKey(credentials: Credentials | undefined, scopes: readonly Scope[]): string {
   return [credentials?.source ?? "", ...mergeScopes(scopes)].join("\n");
+}
+
+function scopesIn(token: Token): readonly Scope[] | undefined {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.value.split(".")[1] ?? "", "base64url").toString());
+    if (!isRecord(claims) || !Array.isArray(claims.access)) return undefined;
+    return claims.access.filter(isRecord).map(({ type, name, actions }) => `${type}:${name}:${String(actions)}`);
+  } catch {
+    return undefined;
+  }
 }
 
 function readToken(answer: Answer): Token {

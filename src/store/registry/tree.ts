@@ -56,6 +56,11 @@ export function treeOf(artifact: Artifact): Tree {
   return { descriptor, bytes, content: artifact.index, blobs: [], children: artifact.images.map(treeOf) };
 }
 
+/** Every manifest of a tree that something can refer to. */
+export function digestsOf(tree: Tree): readonly Digest[] {
+  return [tree.descriptor.digest, ...tree.children.flatMap(digestsOf)];
+}
+
 /**
  * Reads a manifest or an index and says what it is. Some registries name no media type or a wrong one
  * in the header; what the content says itself counts.
