@@ -4,6 +4,7 @@ import { digestOf } from "../../image/digest.ts";
 import type { Platform } from "../../image/platform.ts";
 import {
   formatReference,
+  parseHost,
   parseReference,
   parseRepository,
   type Reference,

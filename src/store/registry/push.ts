@@ -1,5 +1,5 @@
 import { SlimError } from "../../base/error.ts";
-import type { Digest } from "../../image/digest.ts";
+import { type Digest, isDigest } from "../../image/digest.ts";
 import type { Blob } from "../../image/types.ts";
 import { inParallel } from "./parallel.ts";
 import { hasCode, isRecord, problemOf } from "./problem.ts";
@@ -25,6 +25,8 @@ interface Work {
   readonly counts: { -readonly [K in keyof PushCounts]: PushCounts[K] };
 }
 
+/** Once as HEAD says, once with what the registry then misses, once with everything. */
+const PASSES = 3;
 /** Layers that may not be passed on; a registry takes a manifest without them. */
 const FOREIGN = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign\.|oci\.image\.layer\.nondistributable\.)/;
 
@@ -43,22 +45,25 @@ export async function pushTree(
   const counts = { uploadedBytes: 0, uploadedBlobs: 0, mountedBlobs: 0, skippedBlobs: 0 };
   const work: Work = { repository, counts, ...options };
   await pushBlobs(work, tree, new Set());
-  await pushManifests(work, tree, tags).catch(async (error: unknown) => {
-    const missing = missingBlobs(error);
-    if (missing === undefined) throw error;
-    // Caches in front of a registry's storage can say that a blob is there which is gone
-    // (https://github.com/distribution/distribution/issues/2269): now it is sent, whatever HEAD says.
-    await pushBlobs(work, tree, missing);
-    await pushManifests(work, tree, tags);
-  });
-  return counts;
+  for (let pass = 1; ; pass += 1) {
+    try {
+      await pushManifests(work, tree, tags);
+      return counts;
+    } catch (error) {
+      const missing = missingBlobs(error);
+      if (missing === undefined || pass === PASSES) throw error;
+      // Caches in front of a registry's storage can say that a blob is there which is gone
+      // (https://github.com/distribution/distribution/issues/2269): now it is sent, whatever HEAD says.
+      await pushBlobs(work, tree, pass === 1 ? missing : "all");
+    }
+  }
 }
 
-async function pushBlobs(work: Work, tree: Tree, missing: ReadonlySet<Digest | "all">): Promise<void> {
+async function pushBlobs(work: Work, tree: Tree, missing: ReadonlySet<Digest> | "all"): Promise<void> {
   const [layers, configs] = blobsOf(tree);
   for (const blobs of [layers, configs]) {
     await inParallel(work.repository.context, work.parallel, [...blobs.values()], (context, blob) => {
-      const sendAnyway = missing.has(blob.descriptor.digest) || missing.has("all");
+      const sendAnyway = missing === "all" || missing.has(blob.descriptor.digest);
       return pushBlob(work, work.repository.with(context), blob, sendAnyway);
     });
   }
@@ -162,11 +167,11 @@ async function putManifest(
 }
 
 /** The blobs that a registry misses when it refuses a manifest, or undefined when that is not why. */
-function missingBlobs(error: unknown): ReadonlySet<Digest | "all"> | undefined {
+function missingBlobs(error: unknown): ReadonlySet<Digest> | "all" | undefined {
   if (!hasCode(error, "MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN")) return undefined;
   const named = (problemOf(error)?.errors ?? []).flatMap(({ detail }) => {
     const text = isRecord(detail) ? (detail.digest ?? detail.Digest) : detail;
     return typeof text === "string" ? (text.match(/sha(?:256|512):[a-f0-9]+/g) ?? []) : [];
   });
-  return new Set(named.length === 0 ? ["all" as const] : (named as Digest[]));
+  return named.length === 0 ? "all" : new Set(named.filter(isDigest));
 }
