@@ -100,11 +100,14 @@ export class Repository {
     return { bytes, type: headers.get("content-type"), etag: headers.get("etag") };
   }
 
-  /** Whether the registry has a blob here. Only a plain yes counts: whoever is not sure sends it again. */
+  /**
+   * Whether the registry has a blob here. Only a plain yes counts: what is refused here is asked for again by
+   * the upload, whose answer has words in it.
+   */
   async hasBlob(digest: Digest): Promise<boolean> {
     const answer = await this.request("HEAD", `blobs/${digest}`, {
       doing: `look for ${digest}`,
-      accept: [400, 403, 404, 405, 416],
+      accept: [400, 401, 403, 404, 405, 416],
     });
     return answer.status === 200;
   }
