@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -41,7 +42,9 @@ export async function freePort(): Promise<number> {
 
 /** Debian's docker-registry (distribution) on a free port of 127.0.0.1, with its files in a folder of its own. */
 export async function startRegistry(options: ServerOptions = {}): Promise<RealRegistry> {
-  const folder = await mkdtemp(path.join(tmpdir(), "slim-registry-"));
+  // The registry syncs every file; memory does not make the tests wait for a disk.
+  const root = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+  const folder = await mkdtemp(path.join(root, "slim-registry-"));
   const host = `127.0.0.1:${await freePort()}`;
   const tls = options.tls;
   const config = [

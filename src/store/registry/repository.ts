@@ -134,7 +134,9 @@ export class Repository {
           doing: `read ${digest}`,
           headers: offset === 0 ? {} : { range: `bytes=${offset}-` },
           stream: true,
+          accept: offset === 0 ? [] : [416],
         });
+        if (answer.status === 416) throw this.#tooShort(offset, size);
         // 200 is the whole from its first byte, whatever was asked for.
         let skip = answer.status === 206 ? offset - rangeStart(answer) : offset;
         if (skip < 0) throw new SlimError("INTEGRITY", "the answer leaves out a part", { where: this.where });
@@ -146,7 +148,7 @@ export class Repository {
         }
         // A proxy may end a body early and call it complete.
         if (offset >= size) return;
-        throw new SlimError("INTEGRITY", `has ${offset} bytes where ${size} were promised`, { where: this.where });
+        throw this.#tooShort(offset, size);
       } catch (error) {
         const short = error instanceof SlimError && error.code === "INTEGRITY" && offset < size;
         if (!short && !isWorthTrying(error)) throw error;
@@ -154,6 +156,10 @@ export class Repository {
         await backoff.wait(context, error);
       }
     }
+  }
+
+  #tooShort(actual: number, promised: number): SlimError {
+    return new SlimError("INTEGRITY", `has ${actual} bytes where ${promised} were promised`, { where: this.where });
   }
 
   /** A small blob in memory, checked. */

@@ -1,16 +1,19 @@
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import path from "node:path";
 import test from "ava";
 import { SlimError } from "../../../src/base/error.ts";
-import { isDigest } from "../../../src/image/digest.ts";
+import { type Digest, digestOf } from "../../../src/image/digest.ts";
+import type { Manifest } from "../../../src/image/types.ts";
 import { RegistryClient } from "../../../src/store/registry/index.ts";
 import { type FaultPlan, FaultProxy, faults, randomOf } from "../../support/registry-faults.ts";
-import { contextOf, imageOf, readAll } from "../../support/registry-images.ts";
+import { contextOf, imageOf } from "../../support/registry-images.ts";
 import { hasTool, startRegistry } from "../../support/registry-server.ts";
 
 /** Every run is decided by its number: a failure names it, and SLIM_FAULT_RUN=number repeats it alone. */
-const RUNS = Number(process.env.SLIM_FAULT_RUNS ?? 1080);
+const RUNS = Number(process.env.SLIM_FAULT_RUNS ?? 1008);
 const only = process.env.SLIM_FAULT_RUN;
 const AT_ONCE = 12;
 /** A push of ten layers is about so many requests. */
@@ -51,7 +54,6 @@ real(`a push of ten layers ends well or clearly, whatever fails (${only ?? RUNS}
   const outcome = { pushed: 0, refused: 0, hit: 0 };
   const runs = only === undefined ? Array.from({ length: RUNS }, (_, run) => run) : [Number(only)];
   const queue = runs.values();
-  const direct = new RegistryClient();
 
   const one = async (run: number) => {
     const plan = planOf(run);
@@ -62,9 +64,11 @@ real(`a push of ten layers ends well or clearly, whatever fails (${only ?? RUNS}
     const host = await proxy.start();
     const client = new RegistryClient({ timing, credentials: { [host]: { username: "me", password: "secret" } } });
     const limit = AbortSignal.timeout(60_000);
+    let well = false;
     try {
       const [output] = await client.push(contextOf({}, limit), image, [`${host}/run${run}:tag`]);
       t.is(output?.digest, image.descriptor.digest, name);
+      well = true;
       outcome.pushed += 1;
       if (plan.times === 1000 && proxy.hits > 20) t.fail(`${name}: cannot have worked\n${proxy.log.join("\n")}`);
     } catch (error) {
@@ -73,23 +77,35 @@ real(`a push of ten layers ends well or clearly, whatever fails (${only ?? RUNS}
       if (!(error instanceof SlimError)) return;
       t.not(error.code, "ABORTED", `${name}: hangs\n${proxy.log.join("\n")}`);
       t.false(error.toLine().includes("c2VjcmV0") || error.toLine().includes("secret"), name);
-      // A fault that passes is no reason to fail.
-      t.true(plan.times > 1, `${name}: ${error.toLine()}\n${proxy.log.join("\n")}`);
+      // A fault that passes is no reason to fail, unless it led to a host that says yes and does nothing.
+      t.true(
+        plan.times > 1 || plan.fault === "redirect to another host",
+        `${name}: ${error.toLine()}\n${proxy.log.join("\n")}`,
+      );
     } finally {
       proxy.stop();
     }
     if (proxy.hits > 0) outcome.hit += 1;
-    await checkTag(run, name, image.descriptor.digest);
+    const tagged = await checkTag(run, name, image.descriptor.digest);
+    if (well) t.true(tagged, name);
   };
 
-  /** Whatever happened: a tag that is there stands for the whole image. */
-  const checkTag = async (run: number, name: string, digest: string) => {
-    const read = await direct.read(contextOf(), `${server.host}/run${run}:tag`).catch((error: SlimError) => {
-      t.is(error.code, "NOT_FOUND", `${name}: ${error.toLine()}`);
-    });
-    if (read?.kind !== "image") return;
-    t.true(isDigest(read.descriptor.digest) && read.descriptor.digest === digest, name);
-    for (const layer of read.layers) t.is((await readAll(layer.open())).length, layer.descriptor.size, name);
+  /** Whatever happened: a tag that is there stands for the whole image. Read from the registry's own files. */
+  const checkTag = async (run: number, name: string, digest: Digest) => {
+    const root = path.join(server.folder, "data/docker/registry/v2");
+    const link = path.join(root, `repositories/run${run}/_manifests/tags/tag/current/link`);
+    const tagged = await readFile(link, "utf8").catch(() => undefined);
+    if (tagged === undefined) return false;
+    t.is(tagged, digest, name);
+    const blob = async (wanted: string) => {
+      const hex = wanted.slice("sha256:".length);
+      const bytes = await readFile(path.join(root, "blobs/sha256", hex.slice(0, 2), hex, "data"));
+      t.is(digestOf(bytes), wanted, name);
+      return bytes;
+    };
+    const manifest: Manifest = JSON.parse((await blob(digest)).toString());
+    for (const one of [...manifest.layers, manifest.config]) t.is((await blob(one.digest)).length, one.size, name);
+    return true;
   };
 
   const worker = async () => {
