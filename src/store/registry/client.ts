@@ -1,4 +1,4 @@
-import type { Context } from "../../base/context.ts";
+import { type Context, throwIfAborted } from "../../base/context.ts";
 import { SlimError } from "../../base/error.ts";
 import { digestOf } from "../../image/digest.ts";
 import type { Platform } from "../../image/platform.ts";
@@ -68,13 +68,14 @@ export class RegistryClient implements Store {
    */
   async resolve(context: Context, ref: string): Promise<Descriptor> {
     const reference = parseReference(ref);
-    const repository = this.#repository(context, reference, "pull");
     const name = tagOrDigest(reference);
-    const found = await repository.headManifest(name);
-    if (found === undefined) throw notFound(repository, name);
-    const { digest, size, mediaType } = found;
-    if (digest !== undefined && size !== undefined && mediaType !== undefined) return { mediaType, digest, size };
-    return (await pullTree(repository, name)).descriptor;
+    return this.#nearest(context, reference, async (repository) => {
+      const found = await repository.headManifest(name);
+      if (found === undefined) throw notFound(repository, name);
+      const { digest, size, mediaType } = found;
+      if (digest !== undefined && size !== undefined && mediaType !== undefined) return { mediaType, digest, size };
+      return (await pullTree(repository, name)).descriptor;
+    });
   }
 
   /**
@@ -85,8 +86,9 @@ export class RegistryClient implements Store {
   async read(context: Context, ref?: string, platform?: Platform): Promise<Artifact> {
     if (ref === undefined) throw new SlimError("CONFIG", "a registry is read by reference");
     const reference = parseReference(ref);
-    const repository = this.#repository(context, reference, "pull");
-    return artifactOf(repository, await pullTree(repository, tagOrDigest(reference), platform));
+    return this.#nearest(context, reference, async (repository) =>
+      artifactOf(repository, await pullTree(repository, tagOrDigest(reference), platform)),
+    );
   }
 
   /**
@@ -216,6 +218,21 @@ export class RegistryClient implements Store {
       outputs.push({ type: "registry", ref: formatReference(first), digest: tree.descriptor.digest, ...counts });
     }
     return outputs;
+  }
+
+  /** Reads from the first mirror that can, else from the registry itself, whose answer is final. */
+  async #nearest<T>(context: Context, reference: Reference, read: (repository: Repository) => Promise<T>): Promise<T> {
+    for (const mirror of this.#options.mirrors?.[reference.host] ?? []) {
+      const host = parseHost(mirror);
+      try {
+        return await read(this.#repository(context, { ...reference, host }, "pull"));
+      } catch (error) {
+        throwIfAborted(context.signal);
+        if (!(error instanceof SlimError)) throw error;
+        context.report({ type: "warning", message: `the mirror ${host} is passed over: ${error.toLine()}` });
+      }
+    }
+    return read(this.#repository(context, reference, "pull"));
   }
 
   #repository(

@@ -53,7 +53,7 @@ export async function pushTree(
       const missing = missingBlobs(error);
       if (missing === undefined || pass === PASSES) throw error;
       // Caches in front of a registry's storage can say that a blob is there which is gone
-      // (https://github.com/distribution/distribution/issues/2269): now it is sent, whatever HEAD says.
+      // (https://github.com/distribution/distribution/issues/3743): now it is sent, whatever HEAD says.
       await pushBlobs(work, tree, pass === 1 ? missing : "all");
     }
   }

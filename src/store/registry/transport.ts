@@ -101,7 +101,7 @@ export class Transport {
   /**
    * The URL an answer points to. A path is relative to where the answer came from. Where TLS ends at
    * a proxy, registries answer with `http:` for their own host; that is read as `https:`
-   * (https://github.com/distribution/distribution/issues/2862).
+   * (https://github.com/distribution/distribution/issues/996).
    * @throws SlimError `REGISTRY` when it is no URL, or would leave TLS
    */
   follow(location: string, from: URL): URL {

@@ -385,3 +385,27 @@ test("a source that has become shorter or longer is noticed", async (t) => {
     });
   }
 });
+
+test("mirrors are read from first, and passed over when they cannot help", async (t) => {
+  await withRegistry({}, async (mirror) => {
+    await withRegistry({}, async (registry) => {
+      const ref = `${registry.host}/a:1`;
+      const mirrors = { [registry.host]: ["127.0.0.1:1", mirror.host] };
+      await client().push(contextOf(), imageOf(), [ref]);
+      const context = contextOf();
+      const fromOrigin = await client({ mirrors }).read(context, ref);
+      t.is(fromOrigin.descriptor.digest, imageOf().descriptor.digest);
+      t.deepEqual(
+        context.events.flatMap((event) =>
+          event.type === "warning" ? [event.message.split(" is passed over")[0]] : [],
+        ),
+        ["the mirror 127.0.0.1:1", `the mirror ${mirror.host}`],
+      );
+      await client().push(contextOf(), imageOf(), [`${mirror.host}/a:1`]);
+      registry.requests.length = 0;
+      const image = await client({ mirrors: { [registry.host]: [mirror.host] } }).read(contextOf(), ref);
+      if (image.kind === "image") for (const layer of image.layers) await readAll(layer.open());
+      t.deepEqual(registry.requests, []);
+    });
+  });
+});

@@ -183,9 +183,9 @@ const quirks: readonly Quirk[] = [
     check: (_methods, { requests }) => requests.some(({ method, size }) => method === "PATCH" && size === 10_000_000),
   },
   {
-    registry: "GitLab",
+    registry: "distribution on several nodes",
     does: "loses an upload session once",
-    report: "https://gitlab.com/gitlab-org/container-registry/-/issues/551",
+    report: "https://github.com/distribution/distribution/issues/2225",
     options: () => {
       let lost = false;
       return refusing(
@@ -201,9 +201,9 @@ const quirks: readonly Quirk[] = [
     },
   },
   {
-    registry: "Quay",
+    registry: "a registry with presigned redirects",
     does: "redirects HEAD to a storage that refuses it",
-    report: "https://github.com/google/go-containerregistry/issues/1280",
+    report: "https://github.com/minio/minio/issues/6146",
     options: () => ({
       intercept: ({ method, url, response }) => {
         if (url.pathname.startsWith("/v2/storage/")) {
@@ -248,7 +248,7 @@ const quirks: readonly Quirk[] = [
   {
     registry: "a registry",
     does: "names no digest in its answers",
-    report: "https://github.com/google/go-containerregistry/issues/1010",
+    report: "https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests",
     options: () => ({
       intercept: ({ response }) => {
         const writeHead = response.writeHead.bind(response);
