@@ -77,6 +77,21 @@ export function parseRepository(text: string, where = text): { readonly host: st
   return { host, repository };
 }
 
+/**
+ * Reads a registry's host as users write it to log in: `ghcr.io`, `https://index.docker.io/v1/`.
+ * @throws SlimError `CONFIG`
+ */
+export function parseHost(text: string): string {
+  const host = text
+    .replace(/^https?:\/\//i, "")
+    .replace(/\/.*$/, "")
+    .toLowerCase();
+  if (!hostForm.test(host)) {
+    throw new SlimError("CONFIG", `"${text}" is not a host`, { hint: "for example ghcr.io or localhost:5000" });
+  }
+  return /^(?:index|registry-1)\.docker\.io$/.test(host) ? DOCKER : host;
+}
+
 /** The full form, which reads back as the same reference: `docker.io/library/alpine:3`. */
 export function formatReference(reference: Reference): string {
   const { host, repository, tag, digest } = reference;

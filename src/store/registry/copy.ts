@@ -1,0 +1,41 @@
+import type { Context } from "../../base/context.ts";
+import { SlimError } from "../../base/error.ts";
+import { formatPlatform, type Platform } from "../../image/platform.ts";
+import type { Artifact } from "../../image/types.ts";
+import type { Output, Store } from "../types.ts";
+import { type CopyOptions, RegistryClient } from "./client.ts";
+
+/**
+ * Copies from a store to a store. Every manifest keeps its bytes, so no digest changes. Between
+ * registries this also holds for indexes in indexes and artifacts, and blobs of one registry are
+ * mounted rather than moved.
+ * @throws SlimError `NOT_FOUND`, `PLATFORM`, `CONFIG`, or what the stores throw
+ */
+export async function copy(
+  context: Context,
+  from: { readonly store: Store; readonly ref?: string },
+  to: { readonly store: Store; readonly refs: readonly string[] },
+  options: CopyOptions = {},
+): Promise<readonly Output[]> {
+  if (from.store instanceof RegistryClient && to.store instanceof RegistryClient && from.ref !== undefined) {
+    return to.store.copyFrom(context, from.store, from.ref, to.refs, options);
+  }
+  if (options.referrers === true) {
+    throw new SlimError("CONFIG", "referrers are only copied from registry to registry");
+  }
+  const artifact =
+    from.store instanceof RegistryClient
+      ? await from.store.read(context, from.ref, options.platform)
+      : choose(await from.store.read(context, from.ref), options.platform, from.ref);
+  if (to.store instanceof RegistryClient) return to.store.push(context, artifact, to.refs, options);
+  return [await to.store.write(context, artifact, to.refs)];
+}
+
+function choose(artifact: Artifact, platform: Platform | undefined, where: string | undefined): Artifact {
+  if (platform === undefined || artifact.kind === "image") return artifact;
+  const wanted = formatPlatform(platform);
+  const place = artifact.index.manifests.findIndex((one) => one.platform && formatPlatform(one.platform) === wanted);
+  const image = artifact.images[place];
+  if (image === undefined) throw new SlimError("PLATFORM", `holds no image for ${wanted}`, { where });
+  return image;
+}

@@ -1,0 +1,100 @@
+import { SlimError } from "../../base/error.ts";
+import type { Digest } from "../../image/digest.ts";
+import { formatPlatform, type Platform } from "../../image/platform.ts";
+import type { Artifact, Blob, Descriptor, Image, Manifest } from "../../image/types.ts";
+import type { Repository } from "./repository.ts";
+import { hasImageConfig, imageOf, isIndex, isIndexType, parseManifest, type Tree } from "./tree.ts";
+
+/** Indexes in indexes, and manifests in one index: more is an attack, not an image. */
+const DEPTH = 4;
+const WIDTH = 1000;
+
+/**
+ * Reads a manifest and everything below it but the blobs, each byte checked.
+ * @throws SlimError `NOT_FOUND`, `INVALID`, `INTEGRITY`, or as Session.request
+ */
+export async function pullTree(repository: Repository, tagOrDigest: string, platform?: Platform): Promise<Tree> {
+  const seen = new Map<Digest, Promise<Tree>>();
+  let manifests = 0;
+  const read = async (name: string, depth: number, expected?: Descriptor): Promise<Tree> => {
+    manifests += 1;
+    if (depth > DEPTH || manifests > WIDTH) {
+      throw new SlimError("INVALID", "the index holds too many others", { where: repository.where });
+    }
+    const got = await repository.getManifest(name);
+    if (got === undefined) throw notFound(repository, name);
+    const where = `${repository.where}${name.includes(":") ? "@" : ":"}${name}`;
+    const { descriptor, content } = parseManifest(got.bytes, expected?.mediaType ?? got.type, where);
+    if (expected !== undefined && expected.size !== descriptor.size) {
+      throw new SlimError("INTEGRITY", `has ${descriptor.size} bytes where ${expected.size} were promised`, { where });
+    }
+    const self = { descriptor: { ...expected, ...descriptor }, bytes: got.bytes, content };
+    if (!isIndex(content)) {
+      const blobs: Blob[] = [...content.layers, content.config].map((one) => repository.blob(one));
+      return { ...self, blobs, children: [] };
+    }
+    const children: Tree[] = [];
+    for (const child of content.manifests) {
+      const known = seen.get(child.digest) ?? read(child.digest, depth + 1, child);
+      seen.set(child.digest, known);
+      children.push(await known);
+    }
+    return { ...self, blobs: [], children };
+  };
+  if (platform === undefined) return read(tagOrDigest, 0);
+  const chosen = await choosePlatform(repository, tagOrDigest, platform);
+  return read(chosen ?? tagOrDigest, 0);
+}
+
+/** The digest of the one image for a platform, or undefined where there is no index to choose from. */
+async function choosePlatform(repository: Repository, name: string, platform: Platform): Promise<Digest | undefined> {
+  const got = await repository.getManifest(name);
+  if (got === undefined) throw notFound(repository, name);
+  const { content } = parseManifest(got.bytes, got.type, repository.where);
+  if (!isIndex(content)) return undefined;
+  const fits = content.manifests.find((one) => one.platform !== undefined && samePlatform(one.platform, platform));
+  if (fits !== undefined)
+    return isIndexType(fits.mediaType) ? choosePlatform(repository, fits.digest, platform) : fits.digest;
+  const there = content.manifests.flatMap((one) => (one.platform === undefined ? [] : [formatPlatform(one.platform)]));
+  throw new SlimError("PLATFORM", `holds no image for ${formatPlatform(platform)}`, {
+    where: `${repository.where}:${name}`,
+    hint: `there is ${there.filter((text) => text !== "unknown/unknown").join(", ")}`,
+  });
+}
+
+/** arm64 means arm64/v8, and arm means arm/v7, as containerd reads them. */
+function samePlatform(a: Platform, b: Platform): boolean {
+  const variant = ({ architecture, variant }: Platform) =>
+    variant ?? (architecture === "arm64" ? "v8" : architecture === "arm" ? "v7" : undefined);
+  return a.os === b.os && a.architecture === b.architecture && variant(a) === variant(b);
+}
+
+/** @throws SlimError `INVALID` for what an Artifact cannot express, or as Repository.readBlob */
+export async function artifactOf(repository: Repository, tree: Tree): Promise<Artifact> {
+  const { descriptor, bytes, content } = tree;
+  if (!isIndex(content)) return readImage(repository, tree, content);
+  const images: Image[] = [];
+  for (const child of tree.children) {
+    if (isIndex(child.content)) {
+      throw new SlimError("INVALID", "an index inside an index is only copied from registry to registry", {
+        where: `${repository.where}@${child.descriptor.digest}`,
+      });
+    }
+    images.push(await readImage(repository, child, child.content));
+  }
+  return { kind: "index", descriptor, bytes, index: content, images };
+}
+
+async function readImage(repository: Repository, tree: Tree, manifest: Manifest): Promise<Image> {
+  const where = `${repository.where}@${tree.descriptor.digest}`;
+  const isImage = hasImageConfig(manifest);
+  const image = imageOf(tree, isImage ? await repository.readBlob(manifest.config) : undefined, where);
+  return image;
+}
+
+export function notFound(repository: Repository, name: string): SlimError {
+  return new SlimError("NOT_FOUND", "there is no such image in the registry", {
+    where: `${repository.where}${name.includes(":") ? "@" : ":"}${name}`,
+    hint: "check the name and the tag",
+  });
+}

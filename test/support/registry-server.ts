@@ -1,0 +1,102 @@
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+
+/** A real registry that runs until it is stopped. */
+export interface RealRegistry {
+  /** `127.0.0.1:port` */
+  readonly host: string;
+  readonly folder: string;
+  stop(): Promise<void>;
+}
+
+export interface ServerOptions {
+  /** Lines below `auth:` or `http:` and the like, in the server's own YAML. */
+  readonly auth?: (folder: string) => string;
+  readonly tls?: { readonly certificate: string; readonly key: string };
+}
+
+/** Whether a Debian tool is there, after trying to install its package where that is allowed. */
+export function hasTool(command: string, packageName = command): boolean {
+  const there = () => spawnSync("which", [command]).status === 0;
+  if (there()) return true;
+  if (process.getuid?.() !== 0) return false;
+  spawnSync("apt-get", ["install", "-y", "--no-install-recommends", packageName], { stdio: "ignore" });
+  return there();
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Debian's docker-registry (distribution) on a free port of 127.0.0.1, with its files in a folder of its own. */
+export async function startRegistry(options: ServerOptions = {}): Promise<RealRegistry> {
+  // The registry syncs every file; memory does not make the tests wait for a disk.
+  const root = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+  const folder = await mkdtemp(path.join(root, "slim-registry-"));
+  const host = `127.0.0.1:${await freePort()}`;
+  const tls = options.tls;
+  const config = [
+    "version: 0.1",
+    "log: {level: error, accesslog: {disabled: true}}",
+    `storage: {filesystem: {rootdirectory: ${folder}/data}, delete: {enabled: true}}`,
+    "http:",
+    `  addr: ${host}`,
+    "  secret: only-for-tests",
+    ...(tls === undefined ? [] : [`  tls: {certificate: ${tls.certificate}, key: ${tls.key}}`]),
+    ...(options.auth === undefined ? [] : ["auth:", options.auth(folder)]),
+  ];
+  const file = path.join(folder, "config.yml");
+  await writeFile(file, config.join("\n"));
+  const child = spawn("docker-registry", ["serve", file], { stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  await untilUp(host, tls !== undefined, child, () => said);
+  return {
+    host,
+    folder,
+    async stop() {
+      if (child.exitCode === null) {
+        child.kill();
+        await once(child, "exit");
+      }
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function untilUp(host: string, secure: boolean, child: ChildProcess, said: () => string): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    if (child.exitCode !== null) throw new Error(`docker-registry ended: ${said()}`);
+    const answer = await fetch(`${secure ? "https" : "http"}://${host}/v2/`).catch((error: Error) => error);
+    // A certificate that fetch does not trust is a server that is up.
+    if (!(answer instanceof Error) || (secure && String(answer.cause).includes("certificate"))) return;
+    await sleep(100);
+  }
+  throw new Error(`docker-registry did not come up: ${said()}`);
+}
+
+const execute = promisify(execFile);
+
+/** Runs a tool to its end and gives back what it printed. */
+export async function run(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
+  const { stdout } = await execute(command, [...args], { env, maxBuffer: 64 * 1024 * 1024 });
+  return stdout;
+}
