@@ -15,6 +15,7 @@ import { type Plan, plan } from "./plan/plan.ts";
 import { Sources } from "./sources/sources.ts";
 import { archiveStore, writeArchive } from "./store/archive.ts";
 import { folderStore } from "./store/folder.ts";
+import { RegistryClient, type RegistryOptions } from "./store/registry/index.ts";
 import type { Output } from "./store/types.ts";
 
 /** What to do with a build, beside what to build. */
@@ -27,6 +28,10 @@ export interface BuildCall extends BuildOptions {
   readonly output?: string | Writable;
   /** Default `archive`. */
   readonly format?: "archive" | "oci-layout";
+  /** Push every tag. */
+  readonly push?: boolean;
+  /** How registries are talked to. */
+  readonly registry?: RegistryOptions;
   /** Plan and closure only: nothing is written but the cache. */
   readonly dryRun?: boolean;
   readonly cacheDir?: string;
@@ -81,6 +86,12 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
   const cache = new Cache(call.cacheDir ?? defaultCacheDir(context.env));
 
   const planned = await timer.time("plan", plan(context, call.cwd ?? process.cwd(), call, call.config));
+  if (call.push && planned.tags.length === 0) {
+    throw new SlimError("CONFIG", "there is no name to push under", {
+      where: "--push",
+      hint: "-t ghcr.io/owner/name:tag",
+    });
+  }
   const sources = await Sources.open(context, cache, planned, trimFile);
   const { closure, launch } = await timer.time(
     "closure",
@@ -154,14 +165,17 @@ function imageConfig({ image }: Plan, launch: Launch) {
 }
 
 async function write(context: Context, call: BuildCall, planned: Plan, image: Image): Promise<readonly Output[]> {
-  const { output, format = "archive" } = call;
-  if (output === undefined) return [];
-  if (typeof output !== "string") {
+  const { output, format = "archive", push, registry } = call;
+  const outputs: Output[] = [];
+  if (typeof output === "string") {
+    const store = format === "archive" ? archiveStore(output) : folderStore(output);
+    outputs.push(await store.write(context, image, planned.tags));
+  } else if (output !== undefined) {
     await writeArchive(context, image, planned.tags, output);
-    return [{ type: "archive", path: "-" }];
+    outputs.push({ type: "archive", path: "-" });
   }
-  const store = format === "archive" ? archiveStore(output) : folderStore(output);
-  return [await store.write(context, image, planned.tags)];
+  if (push) outputs.push(...(await new RegistryClient(registry).push(context, image, planned.tags)));
+  return outputs;
 }
 
 function platformResult(planned: Plan, closure: Closure, image: Image, layers: readonly BuiltLayer[]): PlatformResult {

@@ -1,4 +1,4 @@
-export type { ProgressEvent } from "./base/context.ts";
+export type { Context, ProgressEvent } from "./base/context.ts";
 export type { Diagnostic, Severity } from "./base/diagnostic.ts";
 export { type ErrorCode, type ErrorDetail, SlimError } from "./base/error.ts";
 export { type BuildCall, type BuildResult, build, type LayerResult, type PlatformResult } from "./build.ts";
@@ -19,6 +19,21 @@ export type {
 } from "./image/types.ts";
 export type { Content, Entry } from "./layer/entry.ts";
 export type { BuildOptions } from "./plan/options.ts";
-export { openStore } from "./store/open.ts";
+export { type Destination, openDestination, openStore, type Source } from "./store/open.ts";
+export {
+  type Attachment,
+  type CopyOptions,
+  copy,
+  type Diagnosis,
+  type Finding,
+  type Login,
+  type PushOptions,
+  problemOf,
+  RegistryClient,
+  type RegistryOptions,
+  type RegistryOutput,
+  type RegistryProblem,
+  type Timing,
+} from "./store/registry/index.ts";
 export type { Output, Store } from "./store/types.ts";
 export { type Validation, validate } from "./store/validate.ts";

@@ -2,18 +2,21 @@ import { SlimError } from "../base/error.ts";
 import { writeAtomically } from "../base/files.ts";
 import { type BuildCall, type BuildResult, build } from "../build.ts";
 import type { Command } from "./command.ts";
+import { outputLine } from "./push.ts";
+import { type RegistryArguments, registryOptions, withRegistryOptions } from "./registry-options.ts";
 import { formatBytes, type Terminal } from "./terminal.ts";
 
 export const buildCommand: Command = ({ terminal, signal }) => ({
   command: "build [path]",
   describe: "Build an image of a Node.js app or a binary",
   builder: (yargs) =>
-    yargs
+    withRegistryOptions(yargs)
       .positional("path", { type: "string", describe: "a folder, a JS/TS entry file or an ELF file [default: .]" })
       .options({
         output: { alias: "o", type: "string", describe: 'an image file ("-" is stdout), or a folder' },
         format: { choices: ["archive", "oci-layout"], describe: "form of the output" },
         tag: { alias: "t", type: "string", describe: "name of the image; repeatable" },
+        push: { type: "boolean", describe: "push every tag" },
         platform: { type: "string", describe: "for example linux/arm64" },
         node: { type: "string", describe: 'a version, the path of a node binary, or "host"' },
         entry: { type: "string", describe: "the app's first file" },
@@ -42,7 +45,12 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
     if (toStdout && parsed.format === "oci-layout") {
       throw new SlimError("CONFIG", "a folder cannot be written to stdout", { where: "--format oci-layout" });
     }
-    const result = await build({ ...callOf(parsed), signal, onProgress: (event) => terminal.progress(event) });
+    const result = await build({
+      ...callOf(parsed),
+      registry: await registryOptions(parsed),
+      signal,
+      onProgress: (event) => terminal.progress(event),
+    });
     terminal.done();
     terminal.diagnostics(result.diagnostics);
     const { closures: _, ...printed } = result;
@@ -58,11 +66,12 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
 
 type Many = string | readonly string[];
 
-interface Arguments {
+interface Arguments extends RegistryArguments {
   readonly path?: string;
   readonly output?: string;
   readonly format?: "archive" | "oci-layout";
   readonly tag?: Many;
+  readonly push?: boolean;
   readonly platform?: string;
   readonly node?: string;
   readonly entry?: string;
@@ -99,6 +108,7 @@ function callOf(parsed: Arguments): BuildCall {
     frozen,
     strict,
     format,
+    push: parsed.push,
     output: parsed.output === "-" ? process.stdout : single("--output", parsed.output),
     compressionLevel: parsed["compression-level"],
     dryRun: parsed["dry-run"],
@@ -160,5 +170,7 @@ function summarise(terminal: Terminal, { platforms, timings, outputs }: BuildRes
     const packed = size === undefined ? "" : `${formatBytes(size)} packed, `;
     terminal.note(`${platform}  ${packed}${formatBytes(unpackedSize)} unpacked, ${timings.total} ms`);
   }
-  if (outputs.length === 0 && !parsed["dry-run"]) terminal.note("nothing written: give -o FILE to keep the image");
+  for (const output of outputs) if (output.type === "registry") terminal.note(outputLine(output));
+  if (outputs.length === 0 && !parsed["dry-run"])
+    terminal.note("nothing written: give -o FILE to keep the image, or -t NAME --push");
 }

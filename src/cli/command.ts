@@ -1,4 +1,5 @@
 import type { Argv } from "yargs";
+import type { Context } from "../base/context.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What every command is given. */
@@ -18,3 +19,8 @@ interface Module {
 
 /** A command, bound to its surroundings. */
 export type Command = (surroundings: Surroundings) => Module;
+
+/** What the library is told of the surroundings. */
+export function contextOf({ terminal, signal }: Surroundings): Context {
+  return { signal, report: (event) => terminal.progress(event), env: process.env };
+}

@@ -3,19 +3,24 @@ import { imagesOf } from "../image/image.ts";
 import { formatPlatform } from "../image/platform.ts";
 import { type Component, componentsOf } from "../store/components.ts";
 import { openStore } from "../store/open.ts";
-import type { Command } from "./command.ts";
+import { type Command, contextOf } from "./command.ts";
+import { type RegistryArguments, registryOptions, withRegistryOptions } from "./registry-options.ts";
 import { formatBytes } from "./terminal.ts";
 
-export const inspectCommand: Command = ({ signal, terminal }) => ({
+export const inspectCommand: Command = (surroundings) => ({
   command: "inspect <source>",
   describe: "Show the config, layers and components of an image",
   builder: (yargs) =>
-    yargs
-      .positional("source", { type: "string", describe: "an archive or an OCI layout", demandOption: true })
+    withRegistryOptions(yargs)
+      .positional("source", {
+        type: "string",
+        describe: "PATH, oci:DIR, archive:FILE or a reference",
+        demandOption: true,
+      })
       .options({ json: { type: "boolean", describe: "as JSON on stdout" } }),
-  handler: async ({ source, json }: { source: string; json?: boolean }) => {
-    const context = { signal, report: terminal.progress.bind(terminal), env: process.env };
-    const { store, ref } = await openStore(source, process.cwd());
+  handler: async ({ source, json, ...options }: RegistryArguments & { source: string; json?: boolean }) => {
+    const context = contextOf(surroundings);
+    const { store, ref } = await openStore(source, process.cwd(), await registryOptions(options));
     const artifact = await store.read(context, ref);
     const platforms = [];
     for (const image of imagesOf(artifact)) {

@@ -1,8 +1,10 @@
 import path from "node:path";
 import { SlimError } from "../base/error.ts";
 import { statOrUndefined } from "../base/files.ts";
+import { formatReference, parseReference } from "../image/reference.ts";
 import { archiveStore } from "./archive.ts";
 import { folderStore } from "./folder.ts";
+import { RegistryClient, type RegistryOptions } from "./registry/index.ts";
 import type { Store } from "./types.ts";
 
 /** A store, and the name inside it that was asked for. */
@@ -11,22 +13,56 @@ export interface Source {
   readonly ref?: string;
 }
 
+/** A store, and the names to write to it under. */
+export interface Destination {
+  readonly store: Store;
+  readonly refs: readonly string[];
+}
+
 /**
- * Finds the store that a source means: `oci:DIR[:NAME]`, `archive:FILE[:NAME]`, or the path of either.
- * @throws SlimError `NOT_FOUND` when there is nothing at the path
+ * Finds the store that a source means: `oci:DIR[:NAME]`, `archive:FILE[:NAME]`, the path of either, or
+ * a reference to a registry.
+ * @throws SlimError `NOT_FOUND` when there is nothing at the path, `CONFIG` for a reference that is none
  */
-export async function openStore(source: string, cwd: string): Promise<Source> {
-  const [, scheme, rest = source] = /^(oci|archive):(.+)$/.exec(source) ?? [];
+export async function openStore(source: string, cwd: string, options: RegistryOptions = {}): Promise<Source> {
+  const [, scheme, rest = source] = schemed.exec(source) ?? [];
   const { place, ref } = await split(path.resolve(cwd, rest));
   const found = await statOrUndefined(place);
   if (found === undefined) {
+    if (scheme === undefined && !looksLikePath(source)) {
+      return { store: new RegistryClient(options), ref: formatReference(parseReference(source)) };
+    }
     throw new SlimError("NOT_FOUND", "no such image", {
       where: source,
-      hint: "give an archive or an OCI layout folder",
+      hint: "give an archive, an OCI layout folder or a reference such as ghcr.io/owner/name:tag",
     });
   }
   const isFolder = scheme === undefined ? found.isDirectory() : scheme === "oci";
   return { store: isFolder ? folderStore(place) : archiveStore(place), ...(ref === undefined ? {} : { ref }) };
+}
+
+/**
+ * Finds the store that a destination means, as for a source; what does not exist yet is a reference
+ * unless it has a scheme or looks like a path.
+ * @throws SlimError `CONFIG`
+ */
+export function openDestination(destination: string, cwd: string, options: RegistryOptions = {}): Destination {
+  const [, scheme, rest] = schemed.exec(destination) ?? [];
+  if (scheme === undefined || rest === undefined) {
+    if (looksLikePath(destination)) return { store: archiveStore(path.resolve(cwd, destination)), refs: [] };
+    return { store: new RegistryClient(options), refs: [formatReference(parseReference(destination))] };
+  }
+  const colon = rest.indexOf(":");
+  const place = path.resolve(cwd, colon > 0 ? rest.slice(0, colon) : rest);
+  const refs = colon > 0 ? [rest.slice(colon + 1)] : [];
+  return { store: scheme === "oci" ? folderStore(place) : archiveStore(place), refs };
+}
+
+const schemed = /^(oci|archive):(.+)$/;
+
+/** What no registry could be called, or what everybody calls a file. */
+function looksLikePath(text: string): boolean {
+  return /^[./~]/.test(text) || /\.(?:tar|oci|tgz|gz)$/.test(text);
 }
 
 /** A name may follow a path after a colon, where the path with the colon does not itself exist. */
