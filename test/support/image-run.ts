@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Context } from "../../src/base/context.ts";
@@ -12,12 +12,13 @@ export interface Ran {
   readonly code: number | null;
 }
 
+/** The Node.js that programs run on: SLIM_TEST_NODE, or the one that runs the tests. */
+export const node = process.env.SLIM_TEST_NODE ?? process.execPath;
+export const nodeVersion = execFileSync(node, ["-p", "process.versions.node"], { encoding: "utf8" }).trim();
+
 export const quiet: Context = { signal: new AbortController().signal, report: () => {}, env: process.env };
 
-/** Runs a program where it lies, as a developer would. */
-export function runPlain(folder: string, args: readonly string[], node = process.execPath): Ran {
-  return run(node, args, { cwd: folder });
-}
+export const canIsolate = process.platform === "linux" && process.getuid?.() === 0 && spawnSync("unshare", ["-n", "-m", "-p", "-f", "true"]).status === 0;
 
 /** Writes the files of a closure below `root`. */
 export async function writeEntries(root: string, entries: readonly ClosureEntry[]): Promise<void> {
@@ -34,54 +35,72 @@ export async function writeEntries(root: string, entries: readonly ClosureEntry[
   }
 }
 
-const canIsolate = process.platform === "linux" && process.getuid?.() === 0 && spawnSync("unshare", ["-n", "-m", "true"]).status === 0;
+const isolate = `
+root=$1 app=$2; shift 2
+mount --bind "$root" "$root"
+mount --bind "$app" "$root/app"
+mount -o remount,ro,bind "$root/app"
+mount -o remount,ro,bind "$root"
+mount -t tmpfs tmpfs "$root/tmp"
+mount --bind /dev "$root/dev"
+mount -t proc proc "$root/proc"
+ip link set lo up 2>/dev/null
+exec unshare --root="$root" --wd=/app --setgid 65532 --setuid 65532 "$@"`;
 
 /**
- * Runs node in a root that holds nothing but the closure, node and the libraries it links: no network, nothing
- * writable but /tmp, as nobody. Where the machine does not allow that, throws.
+ * Runs node in a root that holds nothing but node, the libraries it links and `app` as /app: no network but
+ * loopback, nothing writable but /tmp, as nobody.
  */
-export function runIsolated(root: string, entrypoint: string, args: readonly string[] = [], node = process.execPath): Ran {
-  if (!canIsolate) throw new Error("needs root and unshare");
-  layRuntime(root, node);
-  const script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && mount -t tmpfs tmpfs "$1/tmp" && mount --bind /dev "$1/dev" && mount -t proc proc "$1/proc" && cd "$1/app" && shift && exec "$@"';
-  // The entry is started with /app as working directory: chroot(8) goes to the root, so node is told by a shell-free env.
-  return run("unshare", ["-n", "-m", "-p", "-f", "sh", "-c", script, "sh", root, "chroot", "--userspec=65532:65532", "--skip-chdir", root, "/usr/local/bin/node", entrypoint, ...args], {
+export function runIsolated(app: string, args: readonly string[]): Ran {
+  if (!canIsolate) throw new Error("needs root and unshare(1)");
+  const { stdout, stderr, status } = spawnSync("unshare", ["-n", "-m", "-p", "-f", "sh", "-ec", isolate, "sh", runtimeRoot(), app, "/usr/local/bin/node", ...args], {
     env: { PATH: process.env.PATH ?? "", HOME: "/home/nonroot", NODE_ENV: "production" },
+    encoding: "utf8",
+    timeout: 60_000,
+    maxBuffer: 64 << 20,
   });
-}
-
-function run(program: string, args: readonly string[], options: { cwd?: string; env?: Record<string, string> }): Ran {
-  const env = options.env ?? { PATH: process.env.PATH ?? "", HOME: "/home/nonroot", NODE_ENV: "production" };
-  const { stdout, stderr, status } = spawnSync(program, args, { ...options, env, encoding: "utf8", timeout: 60_000, maxBuffer: 64 << 20 });
   return { stdout, stderr, code: status };
 }
 
-/** Node and the files that its interpreter loads, by hard link or copy. */
-function layRuntime(root: string, node: string): void {
-  for (const name of ["tmp", "dev", "proc", "usr/local/bin", "home/nonroot", "etc"]) mkdirSync(path.join(root, name), { recursive: true });
-  const target = path.join(root, "usr/local/bin/node");
-  if (existsSync(target)) return;
-  cpSync(node, target);
-  const libraries = execFileSync("ldd", [node], { encoding: "utf8" }).matchAll(/(\/[^\s(]+)/g);
-  for (const [, library = ""] of libraries) {
-    const file = path.join(root, library);
-    mkdirSync(path.dirname(file), { recursive: true });
-    copyFileSync(library, file);
-  }
-  for (const extra of ["libresolv.so.2", "librt.so.1", "libnss_dns.so.2", "libnss_files.so.2", "libanl.so.1"]) {
-    const library = `/lib/x86_64-linux-gnu/${extra}`;
-    if (!existsSync(library)) continue;
+let shared: string | undefined;
+
+/** Node and what its interpreter loads, made once. */
+function runtimeRoot(): string {
+  if (shared !== undefined) return shared;
+  const root = mkdtempSync(path.join(tmpdir(), "slim-runtime-"));
+  chmodSync(root, 0o755);
+  process.on("exit", () => rmSync(root, { recursive: true, force: true }));
+  for (const name of ["app", "tmp", "dev", "proc", "usr/local/bin", "home/nonroot", "etc"]) mkdirSync(path.join(root, name), { recursive: true });
+  lay(node, path.join(root, "usr/local/bin/node"));
+  const libraries = [...execFileSync("ldd", [node], { encoding: "utf8" }).matchAll(/(\/[^\s(]+)/g)].map(([, library = ""]) => library);
+  const folder = path.dirname(libraries.find((library) => library.includes("libc.so")) ?? "/lib/x86_64-linux-gnu/libc.so.6");
+  // Addons' libraries are the ELF closure's business.
+  const more = ["libresolv.so.2", "librt.so.1"].map((name) => path.join(folder, name));
+  for (const library of new Set([...libraries, ...more])) {
+    if (!existsSync(library) || library === node) continue;
     mkdirSync(path.join(root, path.dirname(library)), { recursive: true });
     copyFileSync(library, path.join(root, library));
   }
   writeFileSync(path.join(root, "etc/passwd"), "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n");
   writeFileSync(path.join(root, "etc/hosts"), "127.0.0.1 localhost\n");
   writeFileSync(path.join(root, "etc/nsswitch.conf"), "hosts: files dns\n");
+  shared = root;
+  return root;
+}
+
+function lay(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch {
+    copyFileSync(from, to);
+  }
+  chmodSync(to, 0o755);
 }
 
 /** A folder that is gone when `use` is done. */
 export async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(path.join(tmpdir(), "slim-test-"));
+  chmodSync(folder, 0o755);
   try {
     return await use(folder);
   } finally {

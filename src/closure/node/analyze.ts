@@ -205,7 +205,7 @@ class Analysis {
 
   #named(style: "import" | "require", argument: acorn.AnyNode, node: acorn.Node, state: State, from = this.#file): void {
     const texts = this.#evaluator.texts(argument);
-    const known = texts.filter((text) => text.replaceAll(ANY, "").length > 1 && !text.startsWith(ANY));
+    const known = texts.filter((text) => text !== "" && !text.startsWith(ANY));
     for (const text of known) {
       this.#module(style === "import" ? "dynamic" : "require", text, node, texts.length > 1 ? { ...state, nested: true } : state, from);
     }

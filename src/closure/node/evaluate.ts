@@ -225,6 +225,9 @@ export class Evaluator {
     // What compilers put around the require of a module: `__importDefault(require("path")).default.join`.
     const [inner] = args;
     if (inner !== undefined && wrapper.test(nameOf(node.callee))) return this.values(inner);
+    if (node.callee.type === "Identifier" && node.callee.name === "eval" && inner !== undefined) {
+      return this.texts(inner).flatMap((name) => (/^\w+$/.test(name) ? this.#identifier(name) : []));
+    }
     return this.values(node.callee).flatMap((callee) => {
       if (callee.is === "function") return this.#returned(callee.body);
       if (callee.is === "require") return this.#required(args[0]);

@@ -418,9 +418,10 @@ class Tracer {
       }
       const pattern = path.join(folder, specifier.slice(split.name.length));
       for (const file of this.#fitting(pattern, module.file, true)) {
-        const asked = split.name + file.slice(folder.length);
-        const found = this.#resolver.resolve(asked, ask.from, "require");
-        if (found.type === "file" && found.base !== undefined) edges.push({ specifier: asked, style: "require", target: found.file, base: found.base });
+        for (const asked of spellings(split.name + file.slice(folder.length))) {
+          const found = this.#resolver.resolve(asked, ask.from, "require");
+          if (found.type === "file" && found.base !== undefined) edges.push({ specifier: asked, style: "require", target: found.file, base: found.base });
+        }
         this.#module(this.#disk.realpath(file), reason, true);
       }
       return;
@@ -566,7 +567,7 @@ class Tracer {
       if (other !== undefined) {
         throw new SlimError("CLOSURE", `"${ask.specifier}" is found only as ${path.basename(other)}: names differ in upper and lower case`, { where, hint: "write the name as the file has it" });
       }
-      if (ask.certain && (own || certain.has(file))) {
+      if (ask.certain && (own || certain.has(file)) && !this.#patchesLoader) {
         const split = splitSpecifier(ask.specifier);
         const hint = split === undefined ? "correct the path" : `npm install ${split.name}`;
         throw new SlimError("CLOSURE", `cannot find "${ask.specifier}": ${message.replaceAll(`${this.#root}/`, "")}`, { where, hint });
@@ -597,6 +598,12 @@ class Tracer {
   #where(where: string): string {
     return where.startsWith(`${this.#root}/`) ? where.slice(this.#root.length + 1) : where;
   }
+}
+
+/** What `require` takes for a file: its name, the name without the extension, the folder of an index. */
+function spellings(name: string): readonly string[] {
+  const short = name.replace(/\.(?:js|json|node)$/, "");
+  return [...new Set([name, short, short.replace(/\/index$/, "")])];
 }
 
 function escapeRegExp(text: string): string {
