@@ -153,9 +153,20 @@ class Analysis {
       case "Literal":
         if (this.#texts && typeof node.value === "string") this.#text(node, node.value, false);
         return state;
+      case "ReturnStatement":
+      case "AssignmentExpression":
+      case "Property":
+        this.#handed(node);
+        return this.#path(node, state);
       default:
         return this.#path(node, state);
     }
+  }
+
+  /** `__dirname` given to others as it is: a package that is a folder of files. */
+  #handed(node: acorn.ReturnStatement | acorn.AssignmentExpression | acorn.Property | acorn.AssignmentProperty): void {
+    const value = node.type === "ReturnStatement" ? node.argument : node.type === "Property" ? node.value : node.left.type === "MemberExpression" ? node.right : undefined;
+    if (value?.type === "Identifier" && value.name === "__dirname") this.#used("named", value, node);
   }
 
   #call(node: acorn.CallExpression, state: State): State {

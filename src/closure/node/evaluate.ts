@@ -147,7 +147,7 @@ export class Evaluator {
 
   #identifier(name: string): readonly Value[] {
     const sources = this.#sources.get(name);
-    if (sources !== undefined) return sources.flatMap((source) => this.#source(source));
+    if (sources !== undefined) return sources.length > 4 * MOST ? [] : sources.flatMap((source) => this.#source(source));
     switch (name) {
       case "__filename":
         return [text(this.#place.file)];

@@ -226,7 +226,7 @@ class Tracer {
       if (folder === undefined || json === undefined || !isCarrier(json) || !suits(json, this.#arch)) continue;
       const reason: Reason = { kind: "require", from: this.#image(path.join(scope.folder, "package.json")), what: name };
       for (const file of this.#disk.below(folder)) {
-        if (/\.(?:md|map|d\.[cm]?ts)$|(?:^|\/)licen[cs]e[^/]*$/i.test(file)) continue;
+        if (forPeople.test(file)) continue;
         const real = this.#disk.realpath(file);
         if (isCode(file) || file.endsWith(".json")) this.#module(real, reason, true);
         else this.#rawQuietly(real, reason);
@@ -388,6 +388,7 @@ class Tracer {
     const found = this.#resolver.resolve(ask.specifier, ask.from, style);
     if (found.type === "builtin") return;
     if (found.type === "missing") {
+      this.#refusing(ask, reason);
       if (!soft && !ask.guarded && ask.type !== "resolve") this.#unresolved.push({ file: module.file, ask, ...place, message: found.message });
       return;
     }
@@ -397,6 +398,13 @@ class Tracer {
     if (ask.type === "resolve") return this.#located(found.file, reason);
     if (isCode(found.file) || /\.(?:json|node)$/.test(found.file) || style === "require") this.#module(found.file, reason, soft);
     else this.#raw(found.file, reason);
+  }
+
+  /** The error for a path that a package does not export is made from its package.json. */
+  #refusing(ask: Extract<Ask, { specifier: string }>, reason: Reason): void {
+    const name = splitSpecifier(ask.specifier)?.name;
+    const folder = name === undefined ? undefined : this.#find(name, path.dirname(ask.from));
+    if (folder !== undefined && this.#packages.at(folder)?.json.exports !== undefined) this.#raw(path.join(folder, "package.json"), reason);
   }
 
   /** What `require.resolve` gives may be loaded, started or read. */
@@ -464,6 +472,9 @@ class Tracer {
     }
     if (this.#disk.isFile(place)) return this.#pathFile(from, this.#disk.realpath(place), use, reason);
     if (this.#disk.isFolder(place)) return this.#pathFolder(from, place, use, reason);
+    // What libraries fill in: `locales/{{lng}}.json`, `%s.txt`.
+    const filled = place.replace(/\{\{.*?\}\}|\$?\{.*?\}|%[sd]|\*+/g, ANY);
+    if (filled !== place) return this.#patterned(from, filled, use, reason);
     // A module by its path without extension.
     if (use === "start" || use === "named") {
       const found = this.#resolver.resolve(place, from, "require");
@@ -482,6 +493,7 @@ class Tracer {
     if (path.basename(folder) === "node_modules") return;
     // A folder around the code itself is where something is looked for, not the thing.
     if (isWithin(from, folder)) {
+      if (use === "named" && folder === path.dirname(from) && !this.#packages.isOwn(from) && folder === this.#packages.whole(from)?.folder) return this.#shipped(folder, reason);
       if (use !== "list" || folder === this.#root) return;
       for (const name of this.#disk.names(folder)) {
         const file = path.join(folder, name);
@@ -490,6 +502,11 @@ class Tracer {
       return;
     }
     this.#folder(folder, reason);
+  }
+
+  /** A package that hands out its own folder: all of it but what is for people and tools. */
+  #shipped(folder: string, reason: Reason): void {
+    for (const file of this.#disk.below(folder)) if (!forPeople.test(file)) this.#use(this.#disk.realpath(file), reason).raw = true;
   }
 
   #patterned(from: string, asked: string, use: "read" | "list" | "start" | "named", reason: Reason): void {
@@ -605,6 +622,9 @@ function spellings(name: string): readonly string[] {
   const short = name.replace(/\.(?:js|json|node)$/, "");
   return [...new Set([name, short, short.replace(/\/index$/, "")])];
 }
+
+/** Documentation, declarations and source maps. */
+const forPeople = /\.(?:md|map|d\.[cm]?ts|tsbuildinfo)$|(?:^|\/)(?:licen[cs]e|notice|changelog)[^/]*$/i;
 
 function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
