@@ -143,10 +143,12 @@ class Assembly {
   #importedCache: ReadonlySet<string> | undefined;
 
   #resolution(placed: (file: string) => string): { leads: Lead[]; aliases: Map<string, string> } {
-    const leads: Lead[] = [];
+    const { modules, carried } = this.#trace;
+    const leads = carried.map(({ specifier, style, target, base = "" }): Lead => ({ style, specifier, base: this.#relative(base), path: placed(target) }));
     const aliases = new Map<string, string>();
-    const known = new Set([...this.#trace.modules.keys()].map(placed));
-    for (const { file, edges } of this.#trace.modules.values()) {
+    const known = new Set([...modules.keys()].map(placed));
+    const packages = new Map<string, { readonly base: string; readonly name: string }>();
+    for (const { file, edges } of modules.values()) {
       for (const { specifier, style, target, base } of edges) {
         const to = placed(target);
         if (!known.has(to)) continue;
@@ -157,7 +159,16 @@ class Assembly {
           aliases.set(folder ? `${place}/` : place, to);
         } else if (!specifier.startsWith("file:")) {
           leads.push({ style, specifier, base: this.#relative(base ?? this.#scopeOf(file, specifier)), path: to });
+          const name = splitSpecifier(specifier)?.name;
+          if (base !== undefined && name !== undefined) packages.set(`${base}\n${name}`, { base, name });
         }
+      }
+    }
+    // A package by its bare name, which code may compute, where anything of it is there.
+    for (const { base, name } of packages.values()) {
+      for (const style of ["require", "import"] as const) {
+        const found = this.#trace.resolver.resolve(name, path.join(base, "package.json"), style);
+        if (found.type === "file" && modules.has(found.file)) leads.push({ style, specifier: name, base: this.#relative(base), path: placed(found.file) });
       }
     }
     return { leads, aliases };

@@ -48,6 +48,8 @@ interface Use {
 export interface Trace {
   readonly entry: string;
   readonly modules: ReadonlyMap<string, Module>;
+  /** Names that no code writes out: the packages of binaries. */
+  readonly carried: readonly Edge[];
   readonly uses: ReadonlyMap<string, Use>;
   readonly diagnostics: readonly Diagnostic[];
   /** Some code replaces a part of the module loader, as agents do. */
@@ -91,6 +93,7 @@ class Tracer {
   readonly #seen = new Set<string>();
   readonly #scopes = new Set<string>();
   readonly #included: ReadonlySet<string>;
+  readonly #carried: Edge[] = [];
   #patchesLoader = false;
   #registersHooks = false;
 
@@ -122,6 +125,7 @@ class Tracer {
     return {
       entry: file,
       modules: this.#modules,
+      carried: this.#carried,
       uses: this.#uses,
       diagnostics: [...this.#diagnostics.values()],
       patchesLoader: this.#patchesLoader,
@@ -225,8 +229,10 @@ class Tracer {
       const json = folder === undefined ? undefined : this.#packages.at(folder)?.json;
       if (folder === undefined || json === undefined || !isCarrier(json) || !suits(json, this.#arch)) continue;
       const reason: Reason = { kind: "require", from: this.#image(path.join(scope.folder, "package.json")), what: name };
+      const main = this.#resolver.resolve(name, path.join(scope.folder, "package.json"), "require");
+      if (main.type === "file" && main.base !== undefined) this.#carried.push({ specifier: name, style: "require", target: main.file, base: main.base });
       for (const file of this.#disk.below(folder)) {
-        if (forPeople.test(file)) continue;
+        if (forPeople.test(file) || file.endsWith(".node")) continue;
         const real = this.#disk.realpath(file);
         if (isCode(file) || file.endsWith(".json")) this.#module(real, reason, true);
         else this.#rawQuietly(real, reason);
