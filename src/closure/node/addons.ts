@@ -51,7 +51,16 @@ export function addonsOf(disk: Disk, { folder, json }: Scope, machine: Machine):
   const fitting = all.filter((file) => fits(disk, file, path.relative(folder, file), machine));
   // node-gyp-build and bindings look into build/ first; prebuilt ones are then never opened.
   const built = fitting.filter((file) => path.relative(folder, file).startsWith(`build${path.sep}`));
-  return { files: built.length > 0 ? built : fitting, foreign: all.length > 0 && fitting.length === 0 };
+  const files = (built.length > 0 ? built : fitting).filter((file, _, list) => !isOutdone(file, list));
+  return { files, foreign: all.length > 0 && fitting.length === 0 };
+}
+
+/** Whether another one beside it is what loaders take first: glibc's before musl's, this ABI's before any. */
+function isOutdone(file: string, list: readonly string[]): boolean {
+  const name = path.basename(file);
+  const others = list.filter((other) => other !== file && path.dirname(other) === path.dirname(file)).map((other) => path.basename(other));
+  if (name.includes("musl")) return others.some((other) => other === name.replace("musl", "glibc") || other === name.replace("musl", "gnu"));
+  return name.includes("napi") && others.some((other) => /abi\d+/.test(other) && !other.includes("musl"));
 }
 
 function mayHave(disk: Disk, folder: string, json: PackageJson & { readonly gypfile?: unknown; readonly binary?: unknown; readonly napi?: unknown; readonly scripts?: unknown }): boolean {
@@ -63,7 +72,7 @@ function mayHave(disk: Disk, folder: string, json: PackageJson & { readonly gypf
 }
 
 function fits(disk: Disk, file: string, name: string, { arch, abi }: Machine): boolean {
-  if (/electron|uv\d|test_extension/.test(name)) return false;
+  if (/electron|test_extension|(?:^|\/)(?:aix|android|darwin|freebsd|openbsd|sunos|win32)-/.test(name)) return false;
   const wanted = /(?:abi|node-v)(\d+)/.exec(name)?.[1];
   if (wanted !== undefined && abi !== undefined && wanted !== abi && !name.includes("napi")) return false;
   const bytes = disk.read(file);

@@ -21,16 +21,18 @@ export type Ask = {
   /** A module that is named by what only a run can know. */
   | { readonly type: "unknown"; readonly style: "import" | "require"; readonly guarded: boolean }
   /**
-   * A path: read by a function of `fs` (`read`), listed (`list`), started as a thread or process (`start`), or
-   * computed and handed on (`named`).
+   * A path: read by a function of `fs` (`read`), listed (`list`), started as a thread or process (`start`),
+   * returned or exported (`given`), or computed for anything else (`named`).
    */
-  | { readonly type: "path"; readonly use: "read" | "list" | "start" | "named"; readonly path: string }
+  | { readonly type: "path"; readonly use: PathUse; readonly path: string }
   | { readonly type: "program"; readonly program: string }
   /** Hooks of the module loader in a thread of their own. */
   | { readonly type: "hooks" }
   /** Any string, in an app's own code: names of drivers, engines and folders are handed around like this. */
   | { readonly type: "text"; readonly text: string; readonly argument: boolean }
 );
+
+export type PathUse = "read" | "list" | "start" | "given" | "named";
 
 const readers = /^fs(?:\.promises|\/promises)?\.(?:readFile|readFileSync|createReadStream|open|openSync|openAsBlob|access|accessSync|exists|existsSync|stat|statSync|lstat|lstatSync|realpath|realpathSync|cp|cpSync|copyFile|copyFileSync)$/;
 const listers = /^fs(?:\.promises|\/promises)?\.(?:readdir|readdirSync|opendir|opendirSync|glob|globSync)$/;
@@ -163,10 +165,10 @@ class Analysis {
     }
   }
 
-  /** `__dirname` given to others as it is: a package that is a folder of files. */
+  /** What is given to others: the own folder, where a package is nothing but files. */
   #handed(node: acorn.ReturnStatement | acorn.AssignmentExpression | acorn.Property | acorn.AssignmentProperty): void {
     const value = node.type === "ReturnStatement" ? node.argument : node.type === "Property" ? node.value : node.left.type === "MemberExpression" ? node.right : undefined;
-    if (value?.type === "Identifier" && value.name === "__dirname") this.#used("named", value, node);
+    if (this.#paths && value && (value.type === "Identifier" ? value.name === "__dirname" : composite.has(value.type))) this.#used("given", value, node);
   }
 
   #call(node: acorn.CallExpression, state: State): State {
@@ -229,7 +231,7 @@ class Analysis {
     this.#asks.push({ type, specifier, from, certain: !nested && !guarded, guarded, offset: node.start });
   }
 
-  #used(use: "read" | "list" | "start" | "named", argument: acorn.AnyNode, node: acorn.Node): void {
+  #used(use: PathUse, argument: acorn.AnyNode, node: acorn.Node): void {
     for (const found of this.#evaluator.paths(argument)) {
       const path = found.startsWith("/") ? found : this.#cwd !== undefined && !found.startsWith(ANY) ? `${this.#cwd}/${found}` : undefined;
       if (path !== undefined) this.#asks.push({ type: "path", use, path, offset: node.start });

@@ -6,7 +6,7 @@ import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
 import type { Reason } from "../types.ts";
 import { abiOf, addonsOf, isCarrier, suits } from "./addons.ts";
-import { type Ask, analyze } from "./analyze.ts";
+import { type Ask, analyze, type PathUse } from "./analyze.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
 import { ANY, pathOfUrl } from "./evaluate.ts";
@@ -229,6 +229,8 @@ class Tracer {
       const json = folder === undefined ? undefined : this.#packages.at(folder)?.json;
       if (folder === undefined || json === undefined || !isCarrier(json) || !suits(json, this.#arch)) continue;
       const reason: Reason = { kind: "require", from: this.#image(path.join(scope.folder, "package.json")), what: name };
+      // Loaders read the name of the package that they are in.
+      this.#use(path.join(scope.folder, "package.json"), reason).raw = true;
       const main = this.#resolver.resolve(name, path.join(scope.folder, "package.json"), "require");
       if (main.type === "file" && main.base !== undefined) this.#carried.push({ specifier: name, style: "require", target: main.file, base: main.base });
       for (const file of this.#disk.below(folder)) {
@@ -467,7 +469,12 @@ class Tracer {
     return scope !== undefined && isWithin(scope.folder, folder) && path.dirname(from) !== folder;
   }
 
-  #path(from: string, asked: string, use: "read" | "list" | "start" | "named", reason: Reason, soft: boolean): void {
+  #path(from: string, asked: string, use: PathUse, reason: Reason, soft: boolean): void {
+    if (use === "given") {
+      const whole = asked === path.dirname(from) && asked === this.#packages.whole(from)?.folder;
+      if (whole && !this.#packages.isOwn(from)) this.#shipped(asked, reason);
+      return;
+    }
     if (asked.includes(ANY)) return this.#patterned(from, asked, use, reason);
     const place = path.resolve(asked);
     if (!isWithin(place, this.#root)) {
@@ -488,18 +495,17 @@ class Tracer {
     }
   }
 
-  #pathFile(from: string, file: string, use: "read" | "list" | "start" | "named", reason: Reason): void {
+  #pathFile(from: string, file: string, use: PathUse, reason: Reason): void {
     if (use === "start") return this.#start(file, reason);
     if (use === "named" && file === from) return;
     if (use === "named" && isCode(file)) return this.#start(file, reason);
     this.#raw(file, reason);
   }
 
-  #pathFolder(from: string, folder: string, use: "read" | "list" | "start" | "named", reason: Reason): void {
+  #pathFolder(from: string, folder: string, use: PathUse, reason: Reason): void {
     if (path.basename(folder) === "node_modules") return;
     // A folder around the code itself is where something is looked for, not the thing.
     if (isWithin(from, folder)) {
-      if (use === "named" && folder === path.dirname(from) && !this.#packages.isOwn(from) && folder === this.#packages.whole(from)?.folder) return this.#shipped(folder, reason);
       if (use !== "list" || folder === this.#root) return;
       for (const name of this.#disk.names(folder)) {
         const file = path.join(folder, name);
@@ -515,7 +521,7 @@ class Tracer {
     for (const file of this.#disk.below(folder)) if (!forPeople.test(file)) this.#use(this.#disk.realpath(file), reason).raw = true;
   }
 
-  #patterned(from: string, asked: string, use: "read" | "list" | "start" | "named", reason: Reason): void {
+  #patterned(from: string, asked: string, use: PathUse, reason: Reason): void {
     const literal = asked.slice(0, asked.indexOf(ANY));
     const folder = literal.slice(0, literal.lastIndexOf("/"));
     if (!isWithin(folder, this.#root) || isWithin(from, folder) || this.#isWide(folder, from)) {
