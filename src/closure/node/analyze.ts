@@ -1,0 +1,288 @@
+import type * as acorn from "acorn";
+import { ANY, Evaluator, nameOf, type Place, type Source } from "./evaluate.ts";
+import { isBuiltin } from "./resolve.ts";
+import type { Syntax } from "./syntax.ts";
+
+/** One thing that a file's code asks for. Patterns may hold ANY. */
+export type Ask = {
+  /** Where in the text. */
+  readonly offset: number;
+} & (
+  | {
+      /** `specifier` is resolved by Node.js: a static or dynamic import, a require, or a `require.resolve`. */
+      readonly type: "import" | "dynamic" | "require" | "resolve";
+      readonly specifier: string;
+      readonly from: string;
+      /** Runs whenever the file runs, with nothing around it that would catch a failure. */
+      readonly certain: boolean;
+      /** A failure is caught. */
+      readonly guarded: boolean;
+    }
+  /** A module that is named by what only a run can know. */
+  | { readonly type: "unknown"; readonly style: "import" | "require"; readonly guarded: boolean }
+  /**
+   * A path: read by a function of `fs` (`read`), listed (`list`), started as a thread or process (`start`),
+   * returned or exported (`given`), or computed for anything else (`named`).
+   */
+  | { readonly type: "path"; readonly use: PathUse; readonly path: string }
+  | { readonly type: "program"; readonly program: string }
+  /** Hooks of the module loader in a thread of their own. */
+  | { readonly type: "hooks" }
+  /** Any string, in an app's own code: names of drivers, engines and folders are handed around like this. */
+  | { readonly type: "text"; readonly text: string; readonly argument: boolean }
+);
+
+export type PathUse = "read" | "list" | "start" | "given" | "named";
+
+const readers = /^fs(?:\.promises|\/promises)?\.(?:readFile|readFileSync|createReadStream|open|openSync|openAsBlob|access|accessSync|exists|existsSync|stat|statSync|lstat|lstatSync|realpath|realpathSync|cp|cpSync|copyFile|copyFileSync)$/;
+const listers = /^fs(?:\.promises|\/promises)?\.(?:readdir|readdirSync|opendir|opendirSync|glob|globSync)$/;
+const writers = /^fs(?:\.promises|\/promises)?\.(?:write\w*|append\w*|mkdir\w*|mkdtemp\w*|rm\w*|unlink\w*|createWriteStream|rename\w*|chmod\w*|chown\w*|utimes\w*)$/;
+const programs = /^child_process\.(?:spawn|spawnSync|exec|execSync|execFile|execFileSync)$/;
+
+/** Everything that a file asks for, in the order of its text. */
+export function analyze(syntax: Syntax, place: Place, options: { readonly texts: boolean }): readonly Ask[] {
+  return new Analysis(syntax, place, options.texts).run();
+}
+
+interface State {
+  readonly nested: boolean;
+  readonly guarded: boolean;
+  /** Inside an expression whose path has been taken as a whole. */
+  readonly taken: boolean;
+  /** `require` is a parameter here: a bundle inside the file. */
+  readonly shadowed: boolean;
+}
+
+class Analysis {
+  readonly #tree: acorn.Node;
+  readonly #file: string;
+  readonly #asks: Ask[] = [];
+  readonly #sources = new Map<string, Source[]>();
+  readonly #evaluator: Evaluator;
+  /** Paths cost time to look for, and most files have none. */
+  readonly #paths: boolean;
+  readonly #texts: boolean;
+  readonly #cwd: string | undefined;
+
+  constructor(syntax: Syntax, place: Place, texts: boolean) {
+    this.#tree = syntax.tree;
+    this.#file = place.file;
+    this.#cwd = place.cwd;
+    this.#texts = texts;
+    this.#paths = texts || /__dirname|__filename|import\.meta|createRequire|\.resolve\b|\bfs\b|child_process|\.cwd\b|Worker|module\./.test(syntax.text);
+    this.#evaluator = new Evaluator(place, this.#sources);
+  }
+
+  run(): readonly Ask[] {
+    this.#collect(this.#tree as acorn.AnyNode);
+    this.#visit(this.#tree as acorn.AnyNode, { nested: false, guarded: false, taken: false, shadowed: false });
+    return this.#asks;
+  }
+
+  #add(name: string, source: Source): void {
+    const list = this.#sources.get(name);
+    if (list === undefined) this.#sources.set(name, [source]);
+    else list.push(source);
+  }
+
+  #collect(node: acorn.AnyNode): void {
+    switch (node.type) {
+      case "ImportDeclaration": {
+        const specifier = String(node.source.value);
+        for (const item of node.specifiers) {
+          const member =
+            item.type === "ImportSpecifier" ? (item.imported.type === "Identifier" ? item.imported.name : String(item.imported.value)) : undefined;
+          this.#add(item.local.name, { type: "import", specifier, member });
+        }
+        break;
+      }
+      case "VariableDeclarator":
+        if (node.init) this.#assign(node.id, node.init);
+        break;
+      case "AssignmentExpression":
+        if (node.operator === "=" || node.operator === "??=" || node.operator === "||=") this.#assign(node.left, node.right);
+        break;
+      case "FunctionDeclaration":
+        if (node.id) this.#add(node.id.name, { type: "function", body: node.body });
+        break;
+    }
+    for (const child of children(node)) this.#collect(child);
+  }
+
+  #assign(target: acorn.AnyNode, value: acorn.Expression): void {
+    if (target.type === "Identifier") this.#add(target.name, { type: "expression", node: value });
+    if (target.type !== "ObjectPattern") return;
+    for (const property of target.properties) {
+      if (property.type !== "Property" || property.key.type !== "Identifier" || property.value.type !== "Identifier") continue;
+      this.#add(property.value.name, { type: "member", node: value, member: property.key.name });
+    }
+  }
+
+  #visit(node: acorn.AnyNode, state: State): void {
+    const inner = this.#enter(node, state);
+    for (const child of children(node)) {
+      this.#visit(child, node.type === "TryStatement" && child === node.block && node.handler ? { ...inner, guarded: true } : inner);
+    }
+  }
+
+  /** Takes what the node itself asks for, and says what holds inside it. */
+  #enter(node: acorn.AnyNode, state: State): State {
+    switch (node.type) {
+      case "ImportDeclaration":
+      case "ExportAllDeclaration":
+      case "ExportNamedDeclaration":
+        if (node.source) this.#module("import", String(node.source.value), node, { ...state, nested: false, guarded: false });
+        return node.source ? { ...state, taken: true } : state;
+      case "ImportExpression":
+        this.#named("import", node.source, node, state);
+        return { ...state, nested: true, taken: true };
+      case "CallExpression":
+        return this.#call(node, state);
+      case "NewExpression":
+        return this.#construct(node, state);
+      case "FunctionDeclaration":
+      case "FunctionExpression":
+      case "ArrowFunctionExpression": {
+        const shadowed = state.shadowed || node.params.some((param) => param.type === "Identifier" && param.name === "require");
+        return { nested: state.nested || !isCalled(node), guarded: state.guarded, taken: false, shadowed };
+      }
+      case "IfStatement":
+      case "ConditionalExpression":
+      case "LogicalExpression":
+      case "SwitchStatement":
+      case "TryStatement":
+        return this.#path(node, { ...state, nested: true });
+      case "Literal":
+        if (this.#texts && typeof node.value === "string") this.#text(node, node.value, false);
+        return state;
+      case "ReturnStatement":
+      case "AssignmentExpression":
+      case "Property":
+        this.#handed(node);
+        return this.#path(node, state);
+      default:
+        return this.#path(node, state);
+    }
+  }
+
+  /** What is given to others: the own folder, where a package is nothing but files. */
+  #handed(node: acorn.ReturnStatement | acorn.AssignmentExpression | acorn.Property | acorn.AssignmentProperty): void {
+    const value = node.type === "ReturnStatement" ? node.argument : node.type === "Property" ? node.value : node.left.type === "MemberExpression" ? node.right : undefined;
+    if (this.#paths && value && (value.type === "Identifier" ? value.name === "__dirname" : composite.has(value.type))) this.#used("given", value, node);
+  }
+
+  #call(node: acorn.CallExpression, state: State): State {
+    const [first] = node.arguments;
+    const callees = this.#paths || node.callee.type === "Identifier" ? this.#evaluator.values(node.callee) : [];
+    for (const callee of callees) {
+      if (callee.is === "require" && !state.shadowed && first !== undefined) {
+        this.#named("require", first, node, state, callee.from);
+        return { ...state, taken: true };
+      }
+      if (callee.is !== "builtin" || first === undefined) continue;
+      if (callee.name === "require.resolve" || callee.name === "import.meta.resolve") {
+        for (const specifier of this.#evaluator.texts(first)) {
+          if (!specifier.includes(ANY)) this.#module("resolve", specifier, node, { ...state, nested: true });
+        }
+        return this.#path(node, state);
+      }
+      if (callee.name === "module.register" || callee.name === "module.Module.register") {
+        this.#asks.push({ type: "hooks", offset: node.start });
+        this.#named("import", first, node, { ...state, nested: true });
+      }
+      if (writers.test(callee.name)) return { ...state, taken: true };
+      const use = readers.test(callee.name) ? "read" : listers.test(callee.name) ? "list" : undefined;
+      if (use !== undefined) {
+        this.#used(use, first, node);
+        return { ...state, taken: true };
+      }
+      if (callee.name === "child_process.fork" || callee.name === "cluster.setupPrimary") this.#used("start", first, node);
+      if (programs.test(callee.name)) this.#program(callee.name, first, node);
+    }
+    if (this.#texts) {
+      for (const argument of node.arguments) {
+        if (argument.type === "Literal" && typeof argument.value === "string") this.#text(argument, argument.value, true);
+      }
+    }
+    return this.#path(node, state);
+  }
+
+  #construct(node: acorn.NewExpression, state: State): State {
+    const [first] = node.arguments;
+    if (first !== undefined && nameOf(node.callee).endsWith("Worker")) {
+      this.#used("start", first, node);
+      return { ...state, taken: true };
+    }
+    return this.#path(node, state);
+  }
+
+  #named(style: "import" | "require", argument: acorn.AnyNode, node: acorn.Node, state: State, from = this.#file): void {
+    const texts = this.#evaluator.texts(argument);
+    const known = texts.filter((text) => text !== "" && !text.startsWith(ANY));
+    for (const text of known) {
+      this.#module(style === "import" ? "dynamic" : "require", text, node, texts.length > 1 ? { ...state, nested: true } : state, from);
+    }
+    if (known.length === 0) this.#asks.push({ type: "unknown", style, guarded: state.guarded, offset: node.start });
+  }
+
+  #module(type: "import" | "dynamic" | "require" | "resolve", specifier: string, node: acorn.Node, state: State, from = this.#file): void {
+    if (isBuiltin(specifier)) return;
+    const { nested, guarded } = state;
+    this.#asks.push({ type, specifier, from, certain: !nested && !guarded, guarded, offset: node.start });
+  }
+
+  #used(use: PathUse, argument: acorn.AnyNode, node: acorn.Node): void {
+    for (const found of this.#evaluator.paths(argument)) {
+      const path = found.startsWith("/") ? found : this.#cwd !== undefined && !found.startsWith(ANY) ? `${this.#cwd}/${found}` : undefined;
+      if (path !== undefined) this.#asks.push({ type: "path", use, path, offset: node.start });
+    }
+  }
+
+  #program(name: string, argument: acorn.AnyNode, node: acorn.Node): void {
+    for (const text of this.#evaluator.texts(argument)) {
+      const program = /exec(Sync)?$/.test(name) ? (text.trim().split(/\s+/)[0] ?? "") : text;
+      if (program !== "" && !program.includes(ANY)) this.#asks.push({ type: "program", program, offset: node.start });
+    }
+  }
+
+  #text(node: acorn.Node, text: string, argument: boolean): void {
+    this.#asks.push({ type: "text", text, argument, offset: node.start });
+  }
+
+  /** A path that is computed, as a whole: `path.join(__dirname, "views")` and not its parts. */
+  #path(node: acorn.AnyNode, state: State): State {
+    if (state.taken || !this.#paths || !composite.has(node.type)) return state;
+    const paths = this.#evaluator.values(node).flatMap((value) => (value.is === "text" || value.is === "url" ? [value.text] : []));
+    const found = paths.filter((text) => text.startsWith("/") || text.startsWith("file:"));
+    if (found.length === 0) return state;
+    this.#used("named", node, node);
+    return { ...state, taken: true };
+  }
+}
+
+/** Expressions that make a path out of something. */
+const composite = new Set(["CallExpression", "NewExpression", "BinaryExpression", "TemplateLiteral", "LogicalExpression", "ConditionalExpression"]);
+
+/** A function that runs where it stands: `(() => { ... })()`. */
+function isCalled(node: acorn.AnyNode): boolean {
+  return called.has(node);
+}
+
+/** Functions that the walk has seen as the callee of a call. */
+const called = new WeakSet<acorn.Node>();
+
+function* children(node: acorn.AnyNode): Generator<acorn.AnyNode> {
+  if (node.type === "CallExpression") {
+    if (node.callee.type === "FunctionExpression" || node.callee.type === "ArrowFunctionExpression") called.add(node.callee);
+  }
+  for (const key in node) {
+    const value: unknown = node[key as keyof typeof node];
+    if (Array.isArray(value)) {
+      for (const item of value) if (isNode(item)) yield item;
+    } else if (isNode(value)) yield value;
+  }
+}
+
+function isNode(value: unknown): value is acorn.AnyNode {
+  return typeof value === "object" && value !== null && "type" in value && typeof value.type === "string" && "start" in value;
+}

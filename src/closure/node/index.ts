@@ -1,0 +1,308 @@
+import { createReadStream, statSync } from "node:fs";
+import path from "node:path";
+import type { Context } from "../../base/context.ts";
+import type { Diagnostic } from "../../base/diagnostic.ts";
+import { CHUNK, compareStrings, hashFile } from "../../base/files.ts";
+import { digestOf } from "../../image/digest.ts";
+import type { Content } from "../../layer/entry.ts";
+import type { BundledModule, ClosureEntry, Component, LayerName, Reason } from "../types.ts";
+import { commonJsStub, moduleStub } from "./bootstrap.ts";
+import { namesOf } from "./names.ts";
+import { splitSpecifier } from "./packages.ts";
+import { type Lead, type PackedFile, writePack } from "./pack.ts";
+import { APP, type NodeClosure, type NodeProject } from "./project.ts";
+import { hasRegisterHooks } from "./resolve.ts";
+import { type Module, type Trace, trace } from "./trace.ts";
+
+export type { NodeClosure, NodeProject } from "./project.ts";
+
+/**
+ * Every file that the app needs to run, with the reasons: its JavaScript as one bundle in which each module keeps
+ * its place, and beside it what has to be a file.
+ * @throws SlimError `CLOSURE` for an import that cannot be found, `SYNTAX` for code that does not parse,
+ *   `CREDENTIAL` for a file that looks like a secret and is used by the code, `NOT_FOUND` for a missing entry
+ */
+export async function nodeClosure(context: Context, project: NodeProject): Promise<NodeClosure> {
+  const traced = await trace(context, project);
+  const down = project.mode === "bundle" ? stepDown(traced, project.target.node) : undefined;
+  const assembly = new Assembly(project, traced);
+  if (project.mode === "bundle" && down === undefined) await assembly.bundle();
+  else await assembly.files();
+  return assembly.closure(down === undefined ? [] : [down]);
+}
+
+/** Why this app cannot be a bundle for this Node.js, where it cannot. */
+function stepDown({ modules, packages, registersHooks }: Trace, node: string): Diagnostic | undefined {
+  const all = [...modules.values()];
+  const hint = "nothing to do; --mode files says the same";
+  if (!hasRegisterHooks(node)) {
+    const needs = all.find((module) => module.kind === "module" || module.edges.some((edge) => edge.style === "import"));
+    if (needs !== undefined) return { code: "files-mode", severity: "info", message: `Node.js ${node} cannot load ES modules from a bundle (22.15 can): the files are shipped`, hint };
+  }
+  if (registersHooks && all.some((module) => module.kind === "module" && packages.isOwn(module.file))) {
+    return { code: "files-mode", severity: "info", message: "the app registers hooks for ES modules, which see only files: the files are shipped", hint };
+  }
+  return undefined;
+}
+
+class Assembly {
+  readonly #project: NodeProject;
+  readonly #trace: Trace;
+  readonly #root: string;
+  readonly #entries = new Map<string, ClosureEntry>();
+  readonly #components = new Map<string, Component>();
+  #entrypoint = "";
+
+  constructor(project: NodeProject, traced: Trace) {
+    this.#project = project;
+    this.#trace = traced;
+    this.#root = traced.disk.realpath(project.root);
+  }
+
+  closure(diagnostics: readonly Diagnostic[]): NodeClosure {
+    const entries = [...this.#entries.values()].sort((a, b) => compareStrings(a.entry.path, b.entry.path));
+    const components = [...this.#components.values()].sort((a, b) => compareStrings(a.purl, b.purl));
+    return { entries, components, diagnostics: [...this.#trace.diagnostics, ...diagnostics], entrypoint: this.#entrypoint };
+  }
+
+  async bundle(): Promise<void> {
+    const { modules, uses, entry } = this.#trace;
+    const main = modules.get(entry);
+    const started = javascriptName(this.#relative(entry));
+    this.#entrypoint = `${APP}/${started}`;
+    const esm = main?.kind === "module";
+    const own = esm ? started.replace(/\.[^./]*$/, ".bundle.cjs") : started;
+    const placed = (file: string) => (file === entry ? started : this.#relative(file));
+
+    for (const [file, use] of uses) if (this.#isReal(file)) await this.#real(file, use.reasons);
+    for (const [file, use] of uses) {
+      const module = modules.get(file);
+      if (!use.start || module?.code === undefined || this.#isReal(file) || file === entry) continue;
+      this.#stub(file, module, own, use.reasons);
+    }
+    const packed = [...modules.values()].map((module) => this.#packed(module, placed));
+    const { leads, aliases } = this.#resolution(placed);
+    const { text, sizes } = await writePack({
+      own,
+      runs: !esm,
+      files: packed,
+      leads,
+      aliases,
+      sourcemap: this.#project.sourcemap,
+      self: Number.parseInt(this.#project.target.node, 10) >= 23,
+    });
+    const inside = [...modules.values()].filter((module) => !this.#isReal(module.file)).map((module) => this.#bundled(module, sizes.get(placed(module.file)) ?? 0, placed));
+    const reasons = uses.get(entry)?.reasons ?? [];
+    this.#made(own, text, entry, reasons, inside);
+    if (esm) this.#made(started, moduleStub(specifierOf(started, own)), entry, reasons);
+    await this.#metadata();
+    this.#links();
+  }
+
+  /** The traced files by themselves. */
+  async files(): Promise<void> {
+    const { modules, uses, entry, packages } = this.#trace;
+    this.#entrypoint = `${APP}/${this.#relative(entry)}`;
+    for (const [file, use] of uses) {
+      const module = modules.get(file);
+      if (module?.code !== undefined && !use.raw) this.#made(this.#relative(file), module.code.text, file, use.reasons);
+      else await this.#real(file, use.reasons);
+    }
+    for (const file of [...uses.keys()]) {
+      for (const scope of [packages.of(file), packages.whole(file)]) {
+        if (scope !== undefined) await this.#real(path.join(scope.folder, "package.json"), [{ kind: "asset", from: this.#image(file), what: "package.json" }]);
+      }
+    }
+    this.#links(true);
+  }
+
+  /** Whether a file lies on disk in the image, with the bytes it has. */
+  #isReal(file: string): boolean {
+    const use = this.#trace.uses.get(file);
+    if (use === undefined) return false;
+    const module = this.#trace.modules.get(file);
+    return use.raw || module === undefined || module.kind === "addon";
+  }
+
+  #packed(module: Module, placed: (file: string) => string): PackedFile {
+    const { file, kind, code } = module;
+    const names = kind === "commonjs" && this.#imported.has(file) ? namesOf(this.#trace, module) : undefined;
+    const common = { path: placed(file), ...(names === undefined ? {} : { names }) };
+    if (this.#isReal(file) || kind === "addon") return { ...common, kind: "disk" };
+    return { ...common, kind, text: kind === "json" ? shortJson(this.#trace.disk.read(file)) : (code?.text ?? "") };
+  }
+
+  /** CommonJS modules that an import reaches, or may reach by a computed name. */
+  get #imported(): ReadonlySet<string> {
+    this.#importedCache ??= new Set([
+      ...[...this.#trace.modules.values()].flatMap((module) => module.edges.filter((edge) => edge.style === "import").map((edge) => edge.target)),
+      ...[...this.#trace.uses].filter(([, use]) => use.start).map(([file]) => file),
+    ]);
+    return this.#importedCache;
+  }
+  #importedCache: ReadonlySet<string> | undefined;
+
+  #resolution(placed: (file: string) => string): { leads: Lead[]; aliases: Map<string, string> } {
+    const { modules, carried } = this.#trace;
+    const leads = carried.map(({ specifier, style, target, base = "" }): Lead => ({ style, specifier, base: this.#relative(base), path: placed(target) }));
+    const aliases = new Map<string, string>();
+    const known = new Set([...modules.keys()].map(placed));
+    const packages = new Map<string, { readonly base: string; readonly name: string }>();
+    for (const { file, edges } of modules.values()) {
+      for (const { specifier, style, target, base } of edges) {
+        const to = placed(target);
+        if (!known.has(to)) continue;
+        if (/^\.{0,2}\/|^\.\.?$/.test(specifier)) {
+          const place = this.#relative(path.resolve(path.dirname(file), specifier));
+          const folder = /(?:^|\/)(?:\.\.?)?$/.test(specifier);
+          if (!folder && (place === to || (style === "require" && leadsByName(place, to, known)))) continue;
+          aliases.set(folder ? `${place}/` : place, to);
+        } else if (!specifier.startsWith("file:")) {
+          leads.push({ style, specifier, base: this.#relative(base ?? this.#scopeOf(file, specifier)), path: to });
+          const name = splitSpecifier(specifier)?.name;
+          if (base !== undefined && name !== undefined) packages.set(`${base}\n${name}`, { base, name });
+        }
+      }
+    }
+    // A package by its bare name, which code may compute, where anything of it is there.
+    for (const { base, name } of packages.values()) {
+      for (const style of ["require", "import"] as const) {
+        const found = this.#trace.resolver.resolve(name, path.join(base, "package.json"), style);
+        if (found.type === "file" && modules.has(found.file)) leads.push({ style, specifier: name, base: this.#relative(base), path: placed(found.file) });
+      }
+    }
+    return { leads, aliases };
+  }
+
+  /** Names without a node_modules folder: of the package itself, its `imports`, or a tsconfig's aliases. */
+  #scopeOf(file: string, specifier: string): string {
+    const scope = this.#trace.packages.of(file)?.folder ?? this.#root;
+    const own = splitSpecifier(specifier)?.name === this.#trace.packages.of(file)?.json.name;
+    return specifier.startsWith("#") || own ? scope : this.#root;
+  }
+
+  #bundled(module: Module, size: number, placed: (file: string) => string): BundledModule {
+    const { purl } = this.#component(module.file);
+    return { path: `${APP}/${placed(module.file)}`, purl, size, reasons: this.#trace.uses.get(module.file)?.reasons ?? [] };
+  }
+
+  #stub(file: string, module: Module, own: string, reasons: readonly Reason[]): void {
+    const name = this.#relative(file);
+    const text = module.kind === "module" ? moduleStub(specifierOf(name, own)) : commonJsStub(specifierOf(name, own));
+    this.#made(name, text, file, reasons);
+  }
+
+  #made(name: string, text: string, file: string, reasons: readonly Reason[], modules?: readonly BundledModule[]): void {
+    this.#add(name, file, contentOf(text), 0o644, reasons, modules);
+  }
+
+  async #real(file: string, reasons: readonly Reason[]): Promise<void> {
+    const name = this.#relative(file);
+    if (this.#entries.has(`${APP}/${name}`)) return;
+    const { digest, size } = await hashFile(file);
+    const open = () => createReadStream(file, { highWaterMark: CHUNK });
+    const mode = statSync(file).mode & 0o100 ? 0o755 : 0o644;
+    this.#add(name, file, { digest, size, open }, mode, reasons);
+  }
+
+  #add(name: string, file: string, content: Content, mode: number, reasons: readonly Reason[], modules?: readonly BundledModule[]): void {
+    const { purl } = this.#component(file);
+    this.#entries.set(`${APP}/${name}`, {
+      entry: { type: "file", path: `${APP}/${name}`, mode, uid: 0, gid: 0, content },
+      layer: this.#layer(file),
+      purl,
+      reasons,
+      ...(modules === undefined ? {} : { modules }),
+    });
+  }
+
+  #layer(file: string): LayerName {
+    return this.#trace.packages.isOwn(file) ? "app" : "deps";
+  }
+
+  #component(file: string): Component {
+    const component = this.#trace.packages.component(file);
+    if (!this.#components.has(component.purl)) this.#components.set(component.purl, component);
+    return component;
+  }
+
+  /** package.json where Node.js or a loader looks for one: over every file, and everywhere when the loader is patched. */
+  async #metadata(): Promise<void> {
+    const { packages, modules, patchesLoader } = this.#trace;
+    const real = [...this.#entries.keys()].map((name) => path.join(this.#root, name.slice(APP.length + 1)));
+    for (const file of patchesLoader ? [...real, ...modules.keys()] : real) {
+      for (const scope of [packages.of(file), packages.whole(file)]) {
+        if (scope !== undefined) await this.#real(path.join(scope.folder, "package.json"), [{ kind: "asset", from: this.#image(file), what: "package.json" }]);
+      }
+    }
+  }
+
+  /** Links in node_modules folders, where code on disk could follow them. */
+  #links(all = false): void {
+    const { disk, modules } = this.#trace;
+    const folders = [...this.#entries.keys()];
+    for (const { file, edges } of modules.values()) {
+      for (const { specifier, base } of edges) {
+        const name = splitSpecifier(specifier)?.name;
+        if (base === undefined || name === undefined) continue;
+        const link = path.join(base, "node_modules", name);
+        if (!disk.isLink(link)) continue;
+        const real = disk.realpath(link);
+        if (!all && !folders.some((entry) => entry.startsWith(`${this.#image(real)}/`))) continue;
+        const place = this.#image(link);
+        if (this.#entries.has(place)) continue;
+        this.#entries.set(place, {
+          entry: { type: "symlink", path: place, uid: 0, gid: 0, target: path.relative(path.dirname(link), real) },
+          layer: "deps",
+          purl: this.#component(path.join(real, "package.json")).purl,
+          reasons: [{ kind: "link", from: this.#image(file), what: specifier }],
+        });
+      }
+    }
+  }
+
+  #relative(file: string): string {
+    return path.relative(this.#root, file).split(path.sep).join("/");
+  }
+
+  #image(file: string): string {
+    return `${APP}/${this.#relative(file)}`;
+  }
+}
+
+/** The name of the file that a module is started as: TypeScript is JavaScript by then. */
+function javascriptName(name: string): string {
+  return name.replace(/\.([cm]?)ts$|\.[jt]sx$/, (_, kind: string | undefined) => `.${kind ?? ""}js`);
+}
+
+function specifierOf(from: string, to: string): string {
+  const relative = path.posix.relative(path.posix.dirname(from), to);
+  return relative.startsWith(".") ? relative : `./${relative}`;
+}
+
+/** Whether the bootstrap gets from one path to the other by trying extensions, as `require` does. */
+function leadsByName(place: string, to: string, known: ReadonlySet<string>): boolean {
+  for (const extension of ["", ".js", ".json", ".node"]) if (known.has(place + extension)) return place + extension === to;
+  for (const extension of [".js", ".json", ".node"]) if (known.has(`${place}/index${extension}`)) return `${place}/index${extension}` === to;
+  return false;
+}
+
+function shortJson(bytes: Buffer): string {
+  const text = bytes.toString("utf8").replace(/^\uFEFF/, "");
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch {
+    return text; // fails when it is loaded, as it does unbundled
+  }
+}
+
+function contentOf(text: string): Content {
+  const bytes = Buffer.from(text);
+  return {
+    digest: digestOf(bytes),
+    size: bytes.length,
+    async *open() {
+      yield bytes;
+    },
+  };
+}

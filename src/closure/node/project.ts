@@ -1,0 +1,37 @@
+import type { Platform } from "../../image/platform.ts";
+import type { ClosurePart } from "../types.ts";
+
+/** A Node.js app and what it is built for. */
+export interface NodeProject {
+  /** Absolute folder on disk that becomes `/app`: the workspace's root when modules are hoisted there. */
+  readonly root: string;
+  /** Relative to `root`, with `/`: JavaScript or TypeScript of any extension. */
+  readonly entry: string;
+  /** Of the app, for its component. */
+  readonly name: string;
+  readonly version?: string;
+  /** `node` is an exact version. */
+  readonly target: { readonly node: string; readonly platform: Platform };
+  readonly mode: "bundle" | "files";
+  /** Ship source maps of what is compiled, and have Node.js use them. */
+  readonly sourcemap: boolean;
+  /** Packages that stay as the files they are, whole. */
+  readonly external: readonly string[];
+  /** Globs of files to add, relative to `root`. */
+  readonly include: readonly string[];
+  /** Globs of files, or names of packages, to leave out. */
+  readonly exclude: readonly string[];
+}
+
+export interface NodeClosure extends ClosurePart {
+  /** Path in the image of the file that node is started with. */
+  readonly entrypoint: string;
+}
+
+/** Where the project's root lies in the image. */
+export const APP = "/app";
+
+/** `process.arch` of the target. */
+export function nodeArch(platform: Platform): string {
+  return { amd64: "x64", "386": "ia32", ppc64le: "ppc64", loong64: "loong64" }[platform.architecture] ?? platform.architecture;
+}

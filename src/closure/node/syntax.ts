@@ -1,0 +1,89 @@
+import { type Node, Parser, type Token } from "acorn";
+
+/** A parsed file: `text` is what `tree`'s positions count in. */
+export interface Syntax {
+  readonly text: string;
+  readonly tree: Node;
+  readonly tokens: readonly Token[];
+  readonly format: "commonjs" | "module";
+}
+
+export type Format = Syntax["format"] | "unknown";
+
+/**
+ * Parses what Node.js would load. Where a package.json leaves the format open, the syntax decides, as in Node.js:
+ * https://nodejs.org/api/packages.html#syntax-detection
+ * @throws SyntaxError with `loc`
+ */
+export function parse(text: string, format: Format): Syntax {
+  if (format !== "unknown") return parseAs(text, format);
+  try {
+    return parseAs(text, "commonjs");
+  } catch (error) {
+    try {
+      return parseAs(text, "module");
+    } catch {
+      throw error;
+    }
+  }
+}
+
+function parseAs(text: string, format: Syntax["format"]): Syntax {
+  const tokens: Token[] = [];
+  const tree = Parser.parse(text, { ecmaVersion: "latest", sourceType: format, allowHashBang: true, locations: false, onToken: tokens });
+  return { text, tree, tokens, format };
+}
+
+/**
+ * The same program without comments and indentation. Every token stays on its line, so that the line in
+ * an error's stack is the one in the source, and nothing that a program can see is renamed or reordered.
+ */
+export function strip({ text, tokens }: Pick<Syntax, "text" | "tokens">): string {
+  const parts: string[] = [];
+  let end = 0;
+  for (const token of tokens) {
+    if (token.start > end) parts.push(gap(text, end, token.start));
+    parts.push(text.slice(token.start, token.end));
+    end = token.end;
+  }
+  return parts.join("");
+}
+
+function gap(text: string, start: number, end: number): string {
+  let lines = 0;
+  for (let at = start; at < end; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === 10 || code === 0x2028 || code === 0x2029 || (code === 13 && text.charCodeAt(at + 1) !== 10)) lines += 1;
+  }
+  if (lines > 0) return "\n".repeat(lines);
+  if (start === 0) return "";
+  return mustPart(text[start - 1] ?? "", text[end] ?? "") ? " " : "";
+}
+
+const word = /[\w$#@\\\u0080-\uffff]/;
+const bracket = /[(){}[\];,"'`]/;
+
+/** Whether two characters would be read as one token, or differently, without the space between them. */
+function mustPart(before: string, after: string): boolean {
+  if (bracket.test(before) || bracket.test(after)) return false;
+  return word.test(before) === word.test(after) || after === "." || before === ".";
+}
+
+/** Line and column, both counted from 1, of places in a text. */
+export class Lines {
+  readonly #starts: number[] = [0];
+
+  constructor(text: string) {
+    for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) this.#starts.push(at + 1);
+  }
+
+  at(offset: number): { readonly line: number; readonly column: number } {
+    let [low, high] = [0, this.#starts.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return { line: low + 1, column: offset - (this.#starts[low] ?? 0) + 1 };
+  }
+}

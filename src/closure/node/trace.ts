@@ -1,0 +1,655 @@
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { throwIfAborted, type Context } from "../../base/context.ts";
+import type { Diagnostic } from "../../base/diagnostic.ts";
+import { SlimError } from "../../base/error.ts";
+import { compareStrings } from "../../base/files.ts";
+import type { Reason } from "../types.ts";
+import { abiOf, addonsOf, isCarrier, suits } from "./addons.ts";
+import { type Ask, analyze, type PathUse } from "./analyze.ts";
+import { isCredential } from "./credentials.ts";
+import { Disk, isWithin } from "./disk.ts";
+import { ANY, pathOfUrl } from "./evaluate.ts";
+import { type Code, isCode, Loader } from "./load.ts";
+import { Packages, type Scope, splitSpecifier } from "./packages.ts";
+import { APP, type NodeProject, nodeArch } from "./project.ts";
+import { Resolver, type Style } from "./resolve.ts";
+import { TsConfigs } from "./tsconfig.ts";
+
+/** A module of the closure. `code` is there for JavaScript and TypeScript. */
+export interface Module {
+  readonly file: string;
+  readonly kind: "commonjs" | "module" | "json" | "addon";
+  readonly code?: Code;
+  readonly edges: readonly Edge[];
+}
+
+/** What a specifier means in one file. */
+export interface Edge {
+  readonly specifier: string;
+  readonly style: Style;
+  readonly target: string;
+  /** Where the search for a bare name succeeded. */
+  readonly base?: string;
+}
+
+/** What a file is needed as. */
+interface Use {
+  /** As a module, from the bundle. */
+  module: boolean;
+  /** As the bytes it has, on disk. */
+  raw: boolean;
+  /** At its path, to be started or loaded from there. */
+  start: boolean;
+  readonly reasons: Reason[];
+}
+
+/** The closure before it is packed, on the builder's disk. */
+export interface Trace {
+  readonly entry: string;
+  readonly modules: ReadonlyMap<string, Module>;
+  /** Names that no code writes out: the packages of binaries. */
+  readonly carried: readonly Edge[];
+  readonly uses: ReadonlyMap<string, Use>;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Some code replaces a part of the module loader, as agents do. */
+  readonly patchesLoader: boolean;
+  /** Some code registers hooks that run in a thread of their own, which sees nothing but files. */
+  readonly registersHooks: boolean;
+  readonly disk: Disk;
+  readonly packages: Packages;
+  readonly resolver: Resolver;
+}
+
+/** A failed resolution; whether it is an error is known when everything is. */
+interface Unresolved {
+  readonly file: string;
+  readonly ask: Extract<Ask, { specifier: string }>;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
+export async function trace(context: Context, project: NodeProject): Promise<Trace> {
+  return new Tracer(context, project).run();
+}
+
+class Tracer {
+  readonly #context: Context;
+  readonly #project: NodeProject;
+  readonly #disk = new Disk();
+  readonly #packages: Packages;
+  readonly #resolver: Resolver;
+  readonly #loader: Loader;
+  readonly #root: string;
+  readonly #arch: string;
+  readonly #modules = new Map<string, Module>();
+  readonly #uses = new Map<string, Use>();
+  readonly #diagnostics = new Map<string, Diagnostic>();
+  readonly #unresolved: Unresolved[] = [];
+  /** Modules that run whenever the app does, each with the ones it certainly loads. */
+  readonly #certain = new Map<string, string[]>();
+  readonly #queue: { readonly file: string; readonly soft: boolean }[] = [];
+  readonly #seen = new Set<string>();
+  readonly #scopes = new Set<string>();
+  readonly #included: ReadonlySet<string>;
+  readonly #carried: Edge[] = [];
+  #patchesLoader = false;
+  #registersHooks = false;
+
+  constructor(context: Context, project: NodeProject) {
+    this.#context = context;
+    this.#project = project;
+    this.#root = this.#disk.realpath(project.root);
+    this.#arch = nodeArch(project.target.platform);
+    this.#included = new Set(project.include.map((name) => path.join(this.#root, name)));
+    const { name, version } = project;
+    const purl = `pkg:npm/${encodeURIComponent(name)}${version === undefined ? "" : `@${version}`}`;
+    this.#packages = new Packages(this.#disk, this.#root, { purl, name, ...(version === undefined ? {} : { version }) });
+    const configs = new TsConfigs(this.#disk, this.#root);
+    this.#resolver = new Resolver(this.#disk, this.#packages, project.target.node, configs.aliases);
+    this.#loader = new Loader(this.#disk, this.#packages, configs, project.target.node, project.sourcemap);
+  }
+
+  async run(): Promise<Trace> {
+    const entry = path.join(this.#root, this.#project.entry);
+    if (!this.#disk.isFile(entry)) throw new SlimError("NOT_FOUND", "there is no such entry file", { where: this.#project.entry });
+    const file = this.#disk.realpath(entry);
+    this.#module(file, { kind: "entry" });
+    await this.#include();
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      throwIfAborted(this.#context.signal);
+      await this.#load(next.file, next.soft);
+    }
+    this.#settle(file);
+    return {
+      entry: file,
+      modules: this.#modules,
+      carried: this.#carried,
+      uses: this.#uses,
+      diagnostics: [...this.#diagnostics.values()],
+      patchesLoader: this.#patchesLoader,
+      registersHooks: this.#registersHooks,
+      disk: this.#disk,
+      packages: this.#packages,
+      resolver: this.#resolver,
+    };
+  }
+
+  // -- what gets in ------------------------------------------------------------------------------------------
+
+  #use(file: string, reason: Reason): Use {
+    let use = this.#uses.get(file);
+    if (use === undefined) {
+      this.#guard(file, reason);
+      use = { module: false, raw: false, start: false, reasons: [] };
+      this.#uses.set(file, use);
+      this.#package(file, reason);
+    }
+    if (use.reasons.length < 20 && !use.reasons.some((known) => known.file === reason.file && known.line === reason.line)) use.reasons.push(reason);
+    return use;
+  }
+
+  #module(file: string, reason: Reason, soft = false): void {
+    this.#use(file, reason).module = true;
+    this.#enqueue(file, soft);
+  }
+
+  #raw(file: string, reason: Reason): void {
+    this.#use(file, reason).raw = true;
+    if (isCode(file)) this.#enqueue(file, true);
+  }
+
+  #start(file: string, reason: Reason): void {
+    this.#use(file, reason).start = true;
+    this.#enqueue(file, false);
+  }
+
+  #enqueue(file: string, soft: boolean): void {
+    if (this.#seen.has(file)) return;
+    this.#seen.add(file);
+    this.#queue.push({ file, soft });
+  }
+
+  /** @throws SlimError for what must never be in an image */
+  #guard(file: string, reason: Reason): void {
+    const where = reason.file === undefined ? this.#relative(file) : `${reason.file}${reason.line === undefined ? "" : `:${reason.line}`}`;
+    if (!isWithin(file, this.#root)) {
+      throw new SlimError("CLOSURE", `${reason.what ?? file} leads out of the project, to ${file}`, { where, hint: "build from the folder that holds both, or copy the file into the project" });
+    }
+    if (!this.#included.has(file) && isCredential(file, () => this.#disk.read(file))) {
+      throw new SlimError("CREDENTIAL", `${this.#relative(file)} looks like a secret and is used here`, {
+        where,
+        hint: `mount it when the container runs, or add it on purpose with --include ${this.#relative(file)}`,
+      });
+    }
+    if (this.#project.exclude.some((pattern) => this.#matches(pattern, file)) && reason.kind !== "asset") {
+      throw new SlimError("CLOSURE", `${this.#relative(file)} is excluded and needed`, { where, hint: "take it out of --exclude" });
+    }
+  }
+
+  #matches(pattern: string, file: string): boolean {
+    return globToRegExp(pattern).test(this.#relative(file)) || this.#packages.whole(file)?.json.name === pattern;
+  }
+
+  /** What a package brings as soon as one of its files is needed. */
+  #package(file: string, reason: Reason): void {
+    const scope = this.#packages.whole(file);
+    if (scope === undefined || this.#scopes.has(scope.folder)) return;
+    this.#scopes.add(scope.folder);
+    if (scope.folder !== this.#root) this.#addons(scope, reason);
+    this.#carriers(scope);
+    if (this.#project.external.includes(scope.json.name ?? "")) {
+      for (const other of this.#disk.below(scope.folder)) this.#rawQuietly(this.#disk.realpath(other), { kind: "include", what: `--external ${scope.json.name}` });
+    }
+  }
+
+  #addons(scope: Scope, reason: Reason): void {
+    const { node } = this.#project.target;
+    const { files, foreign } = addonsOf(this.#disk, scope, { arch: this.#arch, abi: abiOf(node) });
+    for (const addon of files) {
+      this.#module(this.#disk.realpath(addon), { kind: "dlopen", from: this.#image(path.join(scope.folder, "package.json")), what: path.relative(scope.folder, addon) });
+    }
+    if (foreign && suits(scope.json, this.#arch)) {
+      this.#say({
+        code: "foreign-addon",
+        severity: "warning",
+        message: `${scope.json.name} has no addon for linux ${this.#arch}`,
+        ...(reason.file === undefined ? {} : { file: reason.file }),
+        ...(reason.line === undefined ? {} : { line: reason.line }),
+        hint: `install it for the target: npm install --os linux --cpu ${this.#arch} --libc glibc`,
+      });
+    }
+  }
+
+  /** Optional dependencies that are binaries for the target: loaders name them at run time. */
+  #carriers(scope: Scope): void {
+    for (const name of Object.keys(scope.json.optionalDependencies ?? {}).sort(compareStrings)) {
+      const folder = this.#find(name, scope.folder);
+      const json = folder === undefined ? undefined : this.#packages.at(folder)?.json;
+      if (folder === undefined || json === undefined || !isCarrier(json) || !suits(json, this.#arch)) continue;
+      const reason: Reason = { kind: "require", from: this.#image(path.join(scope.folder, "package.json")), what: name };
+      // Loaders read the name of the package that they are in.
+      this.#use(path.join(scope.folder, "package.json"), reason).raw = true;
+      const main = this.#resolver.resolve(name, path.join(scope.folder, "package.json"), "require");
+      if (main.type === "file" && main.base !== undefined) this.#carried.push({ specifier: name, style: "require", target: main.file, base: main.base });
+      for (const file of this.#disk.below(folder)) {
+        if (forPeople.test(file) || file.endsWith(".node")) continue;
+        const real = this.#disk.realpath(file);
+        if (isCode(file) || file.endsWith(".json")) this.#module(real, reason, true);
+        else this.#rawQuietly(real, reason);
+      }
+    }
+  }
+
+  /** The folder of an installed package, seen from another. */
+  #find(name: string, from: string): string | undefined {
+    for (let folder = from; isWithin(folder, this.#root); folder = path.dirname(folder)) {
+      const place = path.join(folder, "node_modules", name);
+      if (this.#disk.isFolder(place)) return this.#disk.realpath(place);
+    }
+    // Next to it, as in a store of linked packages.
+    const sibling = path.join(from.slice(0, from.lastIndexOf(`${path.sep}node_modules${path.sep}`)), "node_modules", name);
+    return this.#disk.isFolder(sibling) ? this.#disk.realpath(sibling) : undefined;
+  }
+
+  async #include(): Promise<void> {
+    for (const pattern of this.#project.include) {
+      const exact = path.join(this.#root, pattern);
+      const reason: Reason = { kind: "include", what: pattern };
+      if (this.#disk.isFile(exact)) this.#raw(this.#disk.realpath(exact), reason);
+      else if (this.#disk.isFolder(exact)) this.#folder(exact, reason);
+      else {
+        const expression = globToRegExp(pattern);
+        const files = [...this.#disk.below(this.#root)].filter((file) => expression.test(this.#relative(file)));
+        for (const file of files) this.#rawQuietly(file, reason);
+        if (files.length === 0) this.#say({ code: "include-nothing", severity: "warning", message: `--include ${pattern} fits no file` });
+      }
+    }
+  }
+
+  #folder(folder: string, reason: Reason): void {
+    for (const file of this.#disk.below(folder)) this.#rawQuietly(file, reason);
+  }
+
+  /** As one of many: what looks like a secret, or is excluded, stays out. */
+  #rawQuietly(file: string, reason: Reason): void {
+    const real = this.#disk.realpath(file);
+    if (!isWithin(real, this.#root) || this.#project.exclude.some((pattern) => this.#matches(pattern, real))) return;
+    if (!this.#included.has(real) && isCredential(real, () => this.#disk.read(real))) {
+      this.#say({
+        code: "credential-left-out",
+        severity: "warning",
+        message: `${this.#relative(real)} looks like a secret and is left out`,
+        ...(reason.file === undefined ? {} : { file: reason.file }),
+        ...(reason.line === undefined ? {} : { line: reason.line }),
+        hint: `add it on purpose with --include ${this.#relative(real)}`,
+      });
+    } else this.#raw(real, reason);
+  }
+
+  // -- what a module asks for --------------------------------------------------------------------------------
+
+  async #load(file: string, soft: boolean): Promise<void> {
+    if (!isCode(file)) {
+      const kind = file.endsWith(".json") ? "json" : file.endsWith(".node") ? "addon" : undefined;
+      if (kind !== undefined) this.#modules.set(file, { file, kind, edges: [] });
+      else if (this.#uses.get(file)?.module) await this.#loadCode(file, soft);
+      return;
+    }
+    await this.#loadCode(file, soft);
+  }
+
+  async #loadCode(file: string, soft: boolean): Promise<void> {
+    let code: Code;
+    try {
+      code = await this.#loader.code(file);
+    } catch (error) {
+      // A file that may never run, and that Node.js may never see.
+      if (soft || !this.#packages.isOwn(file)) {
+        const use = this.#uses.get(file);
+        if (use !== undefined) use.raw = true;
+        return;
+      }
+      throw error instanceof SlimError && error.where ? new SlimError(error.code, error.message, { where: this.#where(error.where), cause: error }) : error;
+    }
+    const own = this.#packages.isOwn(file);
+    const { text } = code.syntax;
+    this.#patchesLoader ||= /\b_load\s*=[^=]|prototype\.require\s*=[^=]|_resolveFilename\s*=[^=]|require-in-the-middle/.test(text) && /['"](?:node:)?module['"]/.test(text);
+    const asks = analyze(
+      code.syntax,
+      {
+        file,
+        platform: "linux",
+        arch: this.#arch,
+        cwd: own ? this.#root : undefined,
+        locate: (specifier) => {
+          const found = specifier.includes(ANY) ? undefined : this.#resolver.resolve(specifier, file, "require");
+          return found?.type === "file" ? found.file : undefined;
+        },
+      },
+      { texts: own && !soft },
+    );
+    const edges: Edge[] = [];
+    const module: Module = { file, kind: code.syntax.format, code, edges };
+    this.#modules.set(file, module);
+    const certain: string[] = [];
+    this.#certain.set(file, certain);
+    for (const ask of asks) this.#answer(module, ask, edges, certain, soft);
+  }
+
+  #answer(module: Module, ask: Ask, edges: Edge[], certain: string[], soft: boolean): void {
+    const { file, code } = module;
+    const place = code?.at(ask.offset) ?? { line: 1, column: 1 };
+    const reason = (kind: Reason["kind"], what: string): Reason => ({
+      kind,
+      from: this.#image(file),
+      file: this.#relative(file),
+      line: place.line,
+      what: what.replaceAll(ANY, "*").replace(`${this.#root}/`, ""),
+    });
+    const warn = (diagnostic: Omit<Diagnostic, "file" | "line" | "severity">) => {
+      if (soft) return;
+      const severity = this.#packages.isOwn(file) ? "warning" : "info";
+      this.#say({ severity, ...diagnostic, file: this.#relative(file), line: place.line });
+    };
+    switch (ask.type) {
+      case "import":
+      case "dynamic":
+      case "require":
+      case "resolve":
+        if (ask.specifier.includes(ANY)) return this.#candidates(module, ask, reason("require", ask.specifier), edges, warn);
+        return this.#resolved(module, ask, place, reason(ask.type === "require" || ask.type === "resolve" ? "require" : "import", ask.specifier), edges, certain, soft);
+      case "path":
+        return this.#path(file, ask.path, ask.use, reason(ask.use === "start" ? "worker" : "asset", ask.path), soft);
+      case "text":
+        return this.#text(module, ask.text, ask.argument, reason("require", ask.text), edges);
+      case "unknown":
+        return warn({
+          code: "unknown-require",
+          message: `what ${ask.style === "import" ? "import()" : "require()"} loads here is known only when it runs`,
+          hint: "add the files with --include, or record a run with slim trace",
+        });
+      case "hooks":
+        this.#registersHooks = true;
+        return;
+      case "program":
+        if (ask.program === "node" || ask.program.startsWith("/")) return;
+        return warn({
+          code: "missing-program",
+          message: `starts ${ask.program}, which the image does not have`,
+          hint: "add it with --package or --include",
+        });
+    }
+  }
+
+  #resolved(
+    module: Module,
+    ask: Extract<Ask, { specifier: string }>,
+    place: { readonly line: number; readonly column: number },
+    reason: Reason,
+    edges: Edge[],
+    certain: string[],
+    soft: boolean,
+  ): void {
+    const style: Style = ask.type === "import" || ask.type === "dynamic" ? "import" : "require";
+    const found = this.#resolver.resolve(ask.specifier, ask.from, style);
+    if (found.type === "builtin") return;
+    if (found.type === "missing") {
+      this.#refusing(ask, reason);
+      if (!soft && !ask.guarded && ask.type !== "resolve") this.#unresolved.push({ file: module.file, ask, ...place, message: found.message });
+      return;
+    }
+    this.#undeclared(module.file, ask.specifier, reason, soft);
+    edges.push({ specifier: ask.specifier, style, target: found.file, ...(found.base === undefined ? {} : { base: found.base }) });
+    if (ask.certain && !soft) certain.push(found.file);
+    if (ask.type === "resolve") return this.#located(found.file, reason);
+    if (isCode(found.file) || /\.(?:json|node)$/.test(found.file) || style === "require") this.#module(found.file, reason, soft);
+    else this.#raw(found.file, reason);
+  }
+
+  /** The error for a path that a package does not export is made from its package.json. */
+  #refusing(ask: Extract<Ask, { specifier: string }>, reason: Reason): void {
+    const name = splitSpecifier(ask.specifier)?.name;
+    const folder = name === undefined ? undefined : this.#find(name, path.dirname(ask.from));
+    if (folder !== undefined && this.#packages.at(folder)?.json.exports !== undefined) this.#raw(path.join(folder, "package.json"), reason);
+  }
+
+  /** What `require.resolve` gives may be loaded, started or read. */
+  #located(file: string, reason: Reason): void {
+    if (isCode(file)) this.#start(file, reason);
+    else this.#raw(file, reason);
+  }
+
+  #candidates(module: Module, ask: Extract<Ask, { specifier: string }>, reason: Reason, edges: Edge[], warn: (diagnostic: Omit<Diagnostic, "file" | "line" | "severity">) => void): void {
+    const { specifier } = ask;
+    const absolute = specifier.startsWith("file:") ? pathOfUrl(specifier) : specifier.startsWith("/") ? specifier : specifier.startsWith(".") ? path.join(path.dirname(ask.from), specifier) : undefined;
+    if (absolute === undefined) {
+      const name = specifier.split(ANY)[0] ?? "";
+      // A package by name, and a file in it by what is unknown: `moment/locale/*`.
+      const split = splitSpecifier(name);
+      const folder = split !== undefined && name.includes("/", name.startsWith("@") ? name.indexOf("/") + 1 : 0) ? this.#find(split.name, path.dirname(ask.from)) : undefined;
+      if (split === undefined || folder === undefined) {
+        return warn({ code: "unknown-require", message: `which module "${specifier.replaceAll(ANY, "*")}" is, is known only when it runs`, hint: "add the package with --include" });
+      }
+      const pattern = path.join(folder, specifier.slice(split.name.length));
+      for (const file of this.#fitting(pattern, module.file, true)) {
+        for (const asked of spellings(split.name + file.slice(folder.length))) {
+          const found = this.#resolver.resolve(asked, ask.from, "require");
+          if (found.type === "file" && found.base !== undefined) edges.push({ specifier: asked, style: "require", target: found.file, base: found.base });
+        }
+        this.#module(this.#disk.realpath(file), reason, true);
+      }
+      return;
+    }
+    const style: Style = ask.type === "dynamic" ? "import" : "require";
+    const files = this.#fitting(absolute, module.file, style === "require");
+    for (const file of files) {
+      edges.push({ specifier: pathToFileURL(file).href, style, target: this.#disk.realpath(file) });
+      this.#module(this.#disk.realpath(file), reason, !this.#packages.isOwn(file));
+    }
+  }
+
+  /** Modules whose path fits a pattern. */
+  *#fitting(pattern: string, from: string, loose: boolean): Generator<string> {
+    const literal = pattern.slice(0, pattern.indexOf(ANY));
+    const folder = literal.slice(0, literal.lastIndexOf("/"));
+    if (!isWithin(folder, this.#root) || this.#isWide(folder, from)) return;
+    const body = pattern.split(ANY).map(escapeRegExp).join(".*");
+    const expression = new RegExp(`^${body}${loose ? "(?:\\.[cm]?[jt]sx?|\\.json|\\.node|/index\\.[jt]s)?" : ""}$`, "s");
+    for (const file of this.#disk.below(folder)) {
+      if (expression.test(file) && (isCode(file) || /\.(?:json|node)$/.test(file))) yield file;
+    }
+  }
+
+  /** A folder that says nothing about what is meant: the package or project as a whole. */
+  #isWide(folder: string, from: string): boolean {
+    if (folder === this.#root || !isWithin(folder, this.#root)) return true;
+    const scope = this.#packages.whole(from);
+    return scope !== undefined && isWithin(scope.folder, folder) && path.dirname(from) !== folder;
+  }
+
+  #path(from: string, asked: string, use: PathUse, reason: Reason, soft: boolean): void {
+    if (use === "given") {
+      const whole = asked === path.dirname(from) && asked === this.#packages.whole(from)?.folder;
+      if (whole && !this.#packages.isOwn(from)) this.#shipped(asked, reason);
+      return;
+    }
+    if (asked.includes(ANY)) return this.#patterned(from, asked, use, reason);
+    const place = path.resolve(asked);
+    if (!isWithin(place, this.#root)) {
+      if (!soft && use !== "named" && this.#packages.isOwn(from) && isWithin(place, path.dirname(this.#root)) && this.#disk.isFile(place)) {
+        this.#say({ code: "outside-project", severity: "warning", message: `reads ${place}, which is outside of the project`, file: reason.file ?? "", ...(reason.line === undefined ? {} : { line: reason.line }), hint: "build from the folder that holds both" });
+      }
+      return;
+    }
+    if (this.#disk.isFile(place)) return this.#pathFile(from, this.#disk.realpath(place), use, reason);
+    if (this.#disk.isFolder(place)) return this.#pathFolder(from, place, use, reason);
+    // What libraries fill in: `locales/{{lng}}.json`, `%s.txt`.
+    const filled = place.replace(/\{\{.*?\}\}|\$?\{.*?\}|%[sd]|\*+/g, ANY);
+    if (filled !== place) return this.#patterned(from, filled, use, reason);
+    // A module by its path without extension.
+    if (use === "start" || use === "named") {
+      const found = this.#resolver.resolve(place, from, "require");
+      if (found.type === "file" && isCode(found.file)) this.#start(found.file, reason);
+    }
+  }
+
+  #pathFile(from: string, file: string, use: PathUse, reason: Reason): void {
+    if (use === "start") return this.#start(file, reason);
+    if (use === "named" && file === from) return;
+    if (use === "named" && isCode(file)) return this.#start(file, reason);
+    this.#raw(file, reason);
+  }
+
+  #pathFolder(from: string, folder: string, use: PathUse, reason: Reason): void {
+    if (path.basename(folder) === "node_modules") return;
+    // A folder around the code itself is where something is looked for, not the thing.
+    if (isWithin(from, folder)) {
+      if (use !== "list" || folder === this.#root) return;
+      for (const name of this.#disk.names(folder)) {
+        const file = path.join(folder, name);
+        if (this.#disk.isFile(file) && file !== from) this.#rawQuietly(file, reason);
+      }
+      return;
+    }
+    this.#folder(folder, reason);
+  }
+
+  /** A package that hands out its own folder: all of it but what is for people and tools. */
+  #shipped(folder: string, reason: Reason): void {
+    for (const file of this.#disk.below(folder)) if (!forPeople.test(file)) this.#use(this.#disk.realpath(file), reason).raw = true;
+  }
+
+  #patterned(from: string, asked: string, use: PathUse, reason: Reason): void {
+    const literal = asked.slice(0, asked.indexOf(ANY));
+    const folder = literal.slice(0, literal.lastIndexOf("/"));
+    if (!isWithin(folder, this.#root) || isWithin(from, folder) || this.#isWide(folder, from)) {
+      if (!isWithin(from, folder) || use === "list" || this.#isWide(folder, from)) return;
+      // Beside the code: what fits in the same folder, when something of the name is known.
+      if (asked.slice(folder.length + 1).replaceAll(ANY, "") === "") return;
+    }
+    const expression = new RegExp(`^${asked.split(ANY).map(escapeRegExp).join(".*")}$`, "s");
+    for (const file of this.#disk.below(folder)) {
+      if (!expression.test(file) || file === from) continue;
+      if (use === "start") this.#start(this.#disk.realpath(file), reason);
+      else this.#rawQuietly(file, reason);
+    }
+  }
+
+  /** A string in the app's own code that names a package it declares, or a file or folder of the project. */
+  #text(module: Module, text: string, argument: boolean, reason: Reason, edges: Edge[]): void {
+    if (text.length === 0 || text.length > 200 || /[\s\0:*?<>|]/.test(text)) return;
+    const split = splitSpecifier(text);
+    const json = this.#packages.whole(module.file)?.json;
+    if (split !== undefined && (json?.dependencies?.[split.name] ?? json?.optionalDependencies?.[split.name] ?? json?.peerDependencies?.[split.name]) !== undefined) {
+      const found = this.#resolver.resolve(text, module.file, "require");
+      if (found.type !== "file") return;
+      edges.push({ specifier: text, style: "require", target: found.file, ...(found.base === undefined ? {} : { base: found.base }) });
+      return this.#module(found.file, reason, true);
+    }
+    if (!argument && !/^\.{0,2}\/|\.\w+$/.test(text)) return;
+    const place = path.resolve(this.#root, text);
+    const asset: Reason = { ...reason, kind: "asset" };
+    if (place === this.#root || !isWithin(place, this.#root) || text.includes("node_modules")) return;
+    if (this.#disk.isFile(place)) {
+      if (/\.(?:[cm]?[jt]sx?)$/.test(text) || path.basename(place) === "package.json" || (!text.includes("/") && !text.includes("."))) return;
+      this.#raw(this.#disk.realpath(place), asset);
+    } else if (argument && this.#disk.isFolder(place) && !isWithin(module.file, place) && this.#packages.at(place) === undefined && !text.startsWith("..") && !path.basename(place).startsWith(".")) {
+      this.#folder(place, asset);
+    }
+  }
+
+  // -- what is said ------------------------------------------------------------------------------------------
+
+  #undeclared(file: string, specifier: string, reason: Reason, soft: boolean): void {
+    const split = splitSpecifier(specifier);
+    if (soft || split === undefined || !this.#packages.isOwn(file)) return;
+    const scope = this.#packages.whole(file);
+    if (scope === undefined || scope.json.name === split.name) return;
+    const { dependencies, devDependencies, optionalDependencies, peerDependencies } = scope.json;
+    for (const list of [dependencies, devDependencies, optionalDependencies, peerDependencies]) if (list?.[split.name] !== undefined) return;
+    if (this.#find(split.name, path.dirname(file)) === undefined) return; // an alias
+    this.#say({
+      code: "undeclared-import",
+      severity: "warning",
+      message: `${split.name} is not declared in ${this.#relative(path.join(scope.folder, "package.json"))}`,
+      ...(reason.file === undefined ? {} : { file: reason.file }),
+      ...(reason.line === undefined ? {} : { line: reason.line }),
+      hint: `npm install ${split.name}`,
+    });
+  }
+
+  /** @throws SlimError `CLOSURE` for the first import that certainly fails */
+  #settle(entry: string): void {
+    const certain = new Set<string>();
+    const open = [entry];
+    for (let file = open.pop(); file !== undefined; file = open.pop()) {
+      if (certain.has(file)) continue;
+      certain.add(file);
+      open.push(...(this.#certain.get(file) ?? []));
+    }
+    for (const { file, ask, line, column, message } of this.#unresolved) {
+      const other = this.#resolver.otherCase(ask.specifier, ask.from);
+      const own = this.#packages.isOwn(file);
+      const where = `${this.#relative(file)}:${line}:${column}`;
+      if (other !== undefined) {
+        throw new SlimError("CLOSURE", `"${ask.specifier}" is found only as ${path.basename(other)}: names differ in upper and lower case`, { where, hint: "write the name as the file has it" });
+      }
+      if (ask.certain && (own || certain.has(file)) && !this.#patchesLoader) {
+        const split = splitSpecifier(ask.specifier);
+        const hint = split === undefined ? "correct the path" : `npm install ${split.name}`;
+        throw new SlimError("CLOSURE", `cannot find "${ask.specifier}": ${message.replaceAll(`${this.#root}/`, "")}`, { where, hint });
+      }
+      this.#say({
+        code: "unresolved-import",
+        severity: own ? "warning" : "info",
+        message: `cannot find "${ask.specifier}": fails here when it runs`,
+        file: this.#relative(file),
+        line,
+        hint: "install it if the app needs it",
+      });
+    }
+  }
+
+  #say(diagnostic: Diagnostic): void {
+    this.#diagnostics.set(JSON.stringify(diagnostic), diagnostic);
+  }
+
+  #relative(file: string): string {
+    return path.relative(this.#root, file).split(path.sep).join("/");
+  }
+
+  #image(file: string): string {
+    return `${APP}/${this.#relative(file)}`;
+  }
+
+  #where(where: string): string {
+    return where.startsWith(`${this.#root}/`) ? where.slice(this.#root.length + 1) : where;
+  }
+}
+
+/** What `require` takes for a file: its name, the name without the extension, the folder of an index. */
+function spellings(name: string): readonly string[] {
+  const short = name.replace(/\.(?:js|json|node)$/, "");
+  return [...new Set([name, short, short.replace(/\/index$/, "")])];
+}
+
+/** Documentation, declarations and source maps. */
+const forPeople = /\.(?:md|map|d\.[cm]?ts|tsbuildinfo)$|(?:^|\/)(?:licen[cs]e|notice|changelog)[^/]*$/i;
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+/** `**`, `*`, `?` and `{a,b}`, as in .gitignore; a folder means what is below it. */
+export function globToRegExp(glob: string): RegExp {
+  const body = glob
+    .replace(/^\.\//, "")
+    .replace(/\/$/, "")
+    .replace(/[.+^$()|[\]\\]/g, "\\$&")
+    .replace(/\*\*\/|\*\*|\*|\?|\{[^{}]*\}/g, (token) =>
+      token === "**/" ? "(?:.*/)?" : token === "**" ? ".*" : token === "*" ? "[^/]*" : token === "?" ? "[^/]" : `(?:${token.slice(1, -1).split(",").join("|")})`,
+    );
+  return new RegExp(`^${body}(?:/.*)?$`, "s");
+}
