@@ -27,6 +27,10 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
         expose: { type: "string", describe: "port; repeatable" },
         label: { type: "string", describe: "NAME=VALUE; repeatable" },
         annotation: { type: "string", describe: "NAME=VALUE; repeatable" },
+        mode: { choices: ["bundle", "files"], describe: "one artifact, or the traced files" },
+        include: { type: "string", describe: "glob of files to add; repeatable" },
+        exclude: { type: "string", describe: "glob of files, or a package, to leave out; repeatable" },
+        external: { type: "string", describe: "package that stays as files; repeatable" },
         bare: { type: "boolean", describe: "a static binary alone, nothing around it" },
         sourcemap: { type: "boolean", describe: "ship source maps" },
         "compression-level": { type: "number", describe: "gzip's level, 1 to 9" },
@@ -82,6 +86,10 @@ interface Arguments extends RegistryArguments {
   readonly expose?: Many;
   readonly label?: Many;
   readonly annotation?: Many;
+  readonly mode?: "bundle" | "files";
+  readonly include?: Many;
+  readonly exclude?: Many;
+  readonly external?: Many;
   readonly bare?: boolean;
   readonly sourcemap?: boolean;
   readonly "compression-level"?: number;
@@ -114,6 +122,10 @@ function callOf(parsed: Arguments): BuildCall {
     dryRun: parsed["dry-run"],
     tags: parsed.tag === undefined ? undefined : many(parsed.tag),
     expose: parsed.expose === undefined ? undefined : many(parsed.expose),
+    mode: single("--mode", parsed.mode),
+    include: parsed.include === undefined ? undefined : many(parsed.include),
+    exclude: parsed.exclude === undefined ? undefined : many(parsed.exclude),
+    external: parsed.external === undefined ? undefined : many(parsed.external),
     cmd: parsed.cmd === undefined ? undefined : many(parsed.cmd).flatMap(words),
     env: pairs("--env", parsed.env),
     labels: pairs("--label", parsed.label),

@@ -1,3 +1,4 @@
+import path from "node:path";
 import type { Context } from "../base/context.ts";
 import { SlimError } from "../base/error.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
@@ -5,7 +6,7 @@ import { debianArchitecture } from "../sources/debian/architecture.ts";
 import type { Sources } from "../sources/sources.ts";
 import { binaryClosure } from "./binary.ts";
 import { composeClosure } from "./compose.ts";
-import { type NodeProject, nodeClosure } from "./node/closure.ts";
+import { type NodeProject, nodeClosure } from "./node/index.ts";
 import { findRuntime, nodePath, type RuntimeRequest } from "./node/runtime.ts";
 import { certificatesPath, DebianFiles } from "./system/debian-files.ts";
 import { takeLibraries } from "./system/libraries.ts";
@@ -76,7 +77,7 @@ async function closureOfNode(
     closure: composeClosure(platform, [rootfs(), await taken.part(), part, app]),
     launch: {
       entrypoint: [nodePath, ...program.nodeOptions, app.entrypoint],
-      workdir: "/app",
+      workdir: path.posix.join("/app", path.relative(program.root, program.folder).split(path.sep).join("/")),
       env: { PATH, NODE_ENV: "production", SSL_CERT_FILE: certificatesPath },
     },
   };

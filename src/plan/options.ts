@@ -28,6 +28,14 @@ export interface BuildOptions {
   readonly tags?: readonly string[];
   /** A binary alone, without accounts, certificates and folders around it. */
   readonly bare?: boolean;
+  /** One artifact (`bundle`, the default), or the traced files. */
+  readonly mode?: "bundle" | "files";
+  /** Globs of files to add, relative to the project. */
+  readonly include?: readonly string[];
+  /** Globs of files, or names of packages, to leave out. */
+  readonly exclude?: readonly string[];
+  /** Packages that stay as the files they are, whole. */
+  readonly external?: readonly string[];
   /** Ship source maps. */
   readonly sourcemap?: boolean;
   /** gzip's level, 1 to 9. Default 6. */
@@ -57,6 +65,10 @@ export const optionKinds: { readonly [Name in keyof Required<BuildOptions>]: Kin
   annotations: "record",
   tags: "list",
   bare: "boolean",
+  mode: "string",
+  include: "list",
+  exclude: "list",
+  external: "list",
   sourcemap: "boolean",
   compressionLevel: "number",
   frozen: "boolean",

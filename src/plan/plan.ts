@@ -13,6 +13,7 @@ import { type ImagePlan, planImage } from "./image-config.ts";
 import type { BuildOptions } from "./options.ts";
 import { findEntry, findProject, type Project } from "./project.ts";
 import { planRuntime } from "./runtime.ts";
+import { findRoot } from "./workspace.ts";
 
 /** A build with everything decided that can be decided by looking: plain data, nothing is read twice. */
 export interface Plan {
@@ -90,17 +91,32 @@ async function planNode(
   }
   const { folder, manifest } = project;
   const entry = await findEntry(project, options.entry);
+  const root = await findRoot(folder, manifest);
+  const inside = path
+    .relative(root, folder)
+    .split(path.sep)
+    .filter((part) => part !== "");
   const program: NodeProgram = {
     kind: "node",
-    root: folder,
-    entry: entry.file,
+    root,
+    folder,
+    entry: [...inside, entry.file].join("/"),
     nodeOptions: entry.nodeOptions,
     name: manifest.name ?? path.basename(folder),
     ...(manifest.version === undefined ? {} : { version: manifest.version }),
+    mode: planMode(options.mode ?? "bundle"),
+    include: options.include ?? [],
+    exclude: options.exclude ?? [],
+    external: options.external ?? [],
     sourcemap: options.sourcemap ?? false,
     runtime: await planRuntime(folder, manifest, options.node, cwd),
   };
   return { program, platform: asked ?? platformOfArch(process.arch), diagnostics: entry.diagnostics };
+}
+
+function planMode(mode: string): "bundle" | "files" {
+  if (mode === "bundle" || mode === "files") return mode;
+  throw new SlimError("CONFIG", `"${mode}" is not a mode`, { where: "--mode", hint: "bundle or files" });
 }
 
 async function planBinary(

@@ -29,6 +29,8 @@ export interface Manifest {
   readonly bin?: unknown;
   readonly scripts?: Readonly<Record<string, string>>;
   readonly engines?: Readonly<Record<string, string>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
 const script = /\.(?:[cm]?[jt]s|[jt]sx)$/;
@@ -80,7 +82,15 @@ async function readManifest(folder: string): Promise<Manifest> {
 function withoutOddFields(value: object): Manifest {
   const isString = (one: unknown) => typeof one === "string";
   const isRecord = (one: unknown) => typeof one === "object" && one !== null && Object.values(one).every(isString);
-  const kinds = { name: isString, version: isString, description: isString, scripts: isRecord, engines: isRecord };
+  const kinds = {
+    name: isString,
+    version: isString,
+    description: isString,
+    scripts: isRecord,
+    engines: isRecord,
+    dependencies: isRecord,
+    optionalDependencies: isRecord,
+  };
   return Object.fromEntries(
     Object.entries(value).filter(([name, field]) => kinds[name as keyof typeof kinds]?.(field) ?? true),
   );

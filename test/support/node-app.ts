@@ -18,6 +18,7 @@ export function writeFiles(folder: string, files: Files): void {
 export function projectOf(root: string, entry: string, more: Partial<NodeProject> = {}): NodeProject {
   return {
     root,
+    folder: root,
     entry,
     name: "app",
     target: { node: nodeVersion, platform: { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" } },

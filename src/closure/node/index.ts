@@ -12,6 +12,7 @@ import { splitSpecifier } from "./packages.ts";
 import { type Lead, type PackedFile, writePack } from "./pack.ts";
 import { APP, type NodeClosure, type NodeProject } from "./project.ts";
 import { hasRegisterHooks } from "./resolve.ts";
+import { prelude, withPrelude } from "./prelude.ts";
 import { type Module, type Trace, trace } from "./trace.ts";
 
 export type { NodeClosure, NodeProject } from "./project.ts";
@@ -94,7 +95,7 @@ class Assembly {
     const inside = [...modules.values()].filter((module) => !this.#isReal(module.file)).map((module) => this.#bundled(module, sizes.get(placed(module.file)) ?? 0, placed));
     const reasons = uses.get(entry)?.reasons ?? [];
     this.#made(own, text, entry, reasons, inside);
-    if (esm) this.#made(started, moduleStub(specifierOf(started, own)), entry, reasons);
+    if (esm) this.#made(started, prelude + moduleStub(specifierOf(started, own)), entry, reasons);
     await this.#metadata();
     this.#links();
   }
@@ -105,7 +106,10 @@ class Assembly {
     this.#entrypoint = `${APP}/${this.#relative(entry)}`;
     for (const [file, use] of uses) {
       const module = modules.get(file);
-      if (module?.code !== undefined && !use.raw) this.#made(this.#relative(file), module.code.text, file, use.reasons);
+      if (module?.code !== undefined && !use.raw) {
+        const text = file === entry ? withPrelude(module.code.text) : module.code.text;
+        this.#made(this.#relative(file), text, file, use.reasons);
+      }
       else await this.#real(file, use.reasons);
     }
     for (const file of [...uses.keys()]) {

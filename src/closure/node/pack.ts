@@ -1,5 +1,6 @@
 import { compareStrings } from "../../base/files.ts";
 import { bootstrap } from "./bootstrap.ts";
+import { prelude } from "./prelude.ts";
 
 /** What a file is to the bundle; the numbers are those of the bootstrap. */
 const kinds = { commonjs: 0, module: 1, json: 2, disk: 3 } as const;
@@ -67,7 +68,7 @@ export async function writePack(pack: Pack): Promise<{ readonly text: string; re
   const { code } = await transform(`_=${start}`, { minify: true, target: "node20", charset: "ascii" });
   const install = code.trim().replace(/^_=|;$/g, "");
   const run = `?delete require.cache[__filename]:process[Symbol.for("slim")].run(module)`;
-  const text = `${install}${pack.runs ? run : ""};\n/*${escapeText(JSON.stringify(index))}\n${texts.join("")}*/\n`;
+  const text = `${pack.runs ? prelude : ""}${install}${pack.runs ? run : ""};\n/*${escapeText(JSON.stringify(index))}\n${texts.join("")}*/\n`;
   return { text, sizes: new Map(files.map((file, at) => [file.path, texts[at]?.length ?? 0])) };
 }
 

@@ -11,3 +11,9 @@ export const prelude =
   "process.on(s,end);" +
   "process.on('newListener',(e,l)=>{if(e===s&&l!==end)process.removeListener(s,end)});" +
   "process.on('removeListener',(e,l)=>{if(e===s&&l!==end&&process.listenerCount(s)===0)process.on(s,end)})}\n";
+
+/** A program with the prelude where it changes nothing else: after a hashbang and directives. */
+export function withPrelude(code: string): string {
+  const head = /^(?:#![^\n]*\n)?(?:\s*(?:"[^"\n]*"|'[^'\n]*')\s*;)*/.exec(code)?.[0] ?? "";
+  return head + prelude + code.slice(head.length);
+}

@@ -5,6 +5,8 @@ import type { ClosurePart } from "../types.ts";
 export interface NodeProject {
   /** Absolute folder on disk that becomes `/app`: the workspace's root when modules are hoisted there. */
   readonly root: string;
+  /** The project's own folder, `root` or below it: where the program is started, and where paths of options begin. */
+  readonly folder: string;
   /** Relative to `root`, with `/`: JavaScript or TypeScript of any extension. */
   readonly entry: string;
   /** Of the app, for its component. */
@@ -17,7 +19,7 @@ export interface NodeProject {
   readonly sourcemap: boolean;
   /** Packages that stay as the files they are, whole. */
   readonly external: readonly string[];
-  /** Globs of files to add, relative to `root`. */
+  /** Globs of files to add, relative to `folder`. */
   readonly include: readonly string[];
   /** Globs of files, or names of packages, to leave out. */
   readonly exclude: readonly string[];

@@ -82,6 +82,7 @@ class Tracer {
   readonly #resolver: Resolver;
   readonly #loader: Loader;
   readonly #root: string;
+  readonly #folder: string;
   readonly #arch: string;
   readonly #modules = new Map<string, Module>();
   readonly #uses = new Map<string, Use>();
@@ -101,8 +102,9 @@ class Tracer {
     this.#context = context;
     this.#project = project;
     this.#root = this.#disk.realpath(project.root);
+    this.#folder = this.#disk.realpath(project.folder);
     this.#arch = nodeArch(project.target.platform);
-    this.#included = new Set(project.include.map((name) => path.join(this.#root, name)));
+    this.#included = new Set(project.include.map((name) => path.join(this.#folder, name)));
     const { name, version } = project;
     const purl = `pkg:npm/${encodeURIComponent(name)}${version === undefined ? "" : `@${version}`}`;
     this.#packages = new Packages(this.#disk, this.#root, { purl, name, ...(version === undefined ? {} : { version }) });
@@ -255,20 +257,20 @@ class Tracer {
 
   async #include(): Promise<void> {
     for (const pattern of this.#project.include) {
-      const exact = path.join(this.#root, pattern);
+      const exact = path.join(this.#folder, pattern);
       const reason: Reason = { kind: "include", what: pattern };
       if (this.#disk.isFile(exact)) this.#raw(this.#disk.realpath(exact), reason);
-      else if (this.#disk.isFolder(exact)) this.#folder(exact, reason);
+      else if (this.#disk.isFolder(exact)) this.#whole(exact, reason);
       else {
         const expression = globToRegExp(pattern);
-        const files = [...this.#disk.below(this.#root)].filter((file) => expression.test(this.#relative(file)));
+        const files = [...this.#disk.below(this.#folder)].filter((file) => expression.test(file.slice(this.#folder.length + 1)));
         for (const file of files) this.#rawQuietly(file, reason);
         if (files.length === 0) this.#say({ code: "include-nothing", severity: "warning", message: `--include ${pattern} fits no file` });
       }
     }
   }
 
-  #folder(folder: string, reason: Reason): void {
+  #whole(folder: string, reason: Reason): void {
     for (const file of this.#disk.below(folder)) this.#rawQuietly(file, reason);
   }
 
@@ -322,7 +324,7 @@ class Tracer {
         file,
         platform: "linux",
         arch: this.#arch,
-        cwd: own ? this.#root : undefined,
+        cwd: own ? this.#folder : undefined,
         locate: (specifier) => {
           const found = specifier.includes(ANY) ? undefined : this.#resolver.resolve(specifier, file, "require");
           return found?.type === "file" ? found.file : undefined;
@@ -464,7 +466,7 @@ class Tracer {
 
   /** A folder that says nothing about what is meant: the package or project as a whole. */
   #isWide(folder: string, from: string): boolean {
-    if (folder === this.#root || !isWithin(folder, this.#root)) return true;
+    if (isWithin(this.#folder, folder) || !isWithin(folder, this.#root)) return true;
     const scope = this.#packages.whole(from);
     return scope !== undefined && isWithin(scope.folder, folder) && path.dirname(from) !== folder;
   }
@@ -506,14 +508,14 @@ class Tracer {
     if (path.basename(folder) === "node_modules") return;
     // A folder around the code itself is where something is looked for, not the thing.
     if (isWithin(from, folder)) {
-      if (use !== "list" || folder === this.#root) return;
+      if (use !== "list" || isWithin(this.#folder, folder)) return;
       for (const name of this.#disk.names(folder)) {
         const file = path.join(folder, name);
         if (this.#disk.isFile(file) && file !== from) this.#rawQuietly(file, reason);
       }
       return;
     }
-    this.#folder(folder, reason);
+    this.#whole(folder, reason);
   }
 
   /** A package that hands out its own folder: all of it but what is for people and tools. */
@@ -549,14 +551,14 @@ class Tracer {
       return this.#module(found.file, reason, true);
     }
     if (!argument && !/^\.{0,2}\/|\.\w+$/.test(text)) return;
-    const place = path.resolve(this.#root, text);
+    const place = path.resolve(this.#folder, text);
     const asset: Reason = { ...reason, kind: "asset" };
-    if (place === this.#root || !isWithin(place, this.#root) || text.includes("node_modules")) return;
+    if (isWithin(this.#folder, place) || !isWithin(place, this.#root) || text.includes("node_modules")) return;
     if (this.#disk.isFile(place)) {
       if (/\.(?:[cm]?[jt]sx?)$/.test(text) || path.basename(place) === "package.json" || (!text.includes("/") && !text.includes("."))) return;
       this.#raw(this.#disk.realpath(place), asset);
     } else if (argument && this.#disk.isFolder(place) && !isWithin(module.file, place) && this.#packages.at(place) === undefined && !text.startsWith("..") && !path.basename(place).startsWith(".")) {
-      this.#folder(place, asset);
+      this.#whole(place, asset);
     }
   }
 

@@ -1,0 +1,64 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { statOrUndefined } from "../base/files.ts";
+import { readJson } from "./config.ts";
+import type { Manifest } from "./project.ts";
+
+/**
+ * The folder that holds a project and the packages it was installed with: the root of its workspace
+ * (npm's, Yarn's or pnpm's), else the outermost folder in whose node_modules one of its dependencies
+ * lies, else the project's own. Modules keep their places below it.
+ */
+export async function findRoot(folder: string, manifest: Manifest): Promise<string> {
+  const names = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies });
+  let root = folder;
+  let missing = names;
+  for (let at = folder; ; at = path.dirname(at)) {
+    if (at !== folder && (await isWorkspaceRoot(at, folder))) return at;
+    const still: string[] = [];
+    for (const name of missing) if (!(await statOrUndefined(path.join(at, "node_modules", name)))) still.push(name);
+    if (still.length < missing.length) root = at;
+    missing = still;
+    if (at === path.dirname(at)) return root;
+  }
+}
+
+/** Whether `at` is the root of a workspace that `folder` is a member of. */
+async function isWorkspaceRoot(at: string, folder: string): Promise<boolean> {
+  const globs = await workspaceGlobs(at);
+  const place = path.relative(at, folder).split(path.sep).join("/");
+  const fits = (glob: string) => globExpression(glob.replace(/^\.\//, "").replace(/\/$/, "")).test(place);
+  const [without, within] = [
+    globs.filter((glob) => glob.startsWith("!")),
+    globs.filter((glob) => !glob.startsWith("!")),
+  ];
+  return within.some(fits) && !without.some((glob) => fits(glob.slice(1)));
+}
+
+/** https://pnpm.io/pnpm-workspace_yaml, https://docs.npmjs.com/cli/configuring-npm/package-json#workspaces */
+async function workspaceGlobs(folder: string): Promise<readonly string[]> {
+  const yaml = path.join(folder, "pnpm-workspace.yaml");
+  if (await statOrUndefined(yaml)) {
+    const list =
+      /^packages:[^\n]*\n((?:[ \t]*(?:-[^\n]*|#[^\n]*)?(?:\n|$))*)/m.exec(await readFile(yaml, "utf8"))?.[1] ?? "";
+    return [...list.matchAll(/^[ \t]*-[ \t]*(["']?)(.+?)\1[ \t]*(?:#.*)?$/gm)].map(([, , glob = ""]) => glob);
+  }
+  const file = path.join(folder, "package.json");
+  if (!(await statOrUndefined(file))) return [];
+  const { workspaces } = ((await readJson(file)) ?? {}) as { workspaces?: unknown };
+  const globs = Array.isArray(workspaces) ? workspaces : (workspaces as { packages?: unknown } | undefined)?.packages;
+  return Array.isArray(globs) ? globs.filter((glob) => typeof glob === "string") : [];
+}
+
+/** `*` is one folder, `**` any number of them. */
+function globExpression(glob: string): RegExp {
+  const parts = glob.split("/").map((part) => {
+    if (part === "**") return "(?:[^/]+/)*";
+    const body = part
+      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+      .replaceAll("*", "[^/]*")
+      .replaceAll("?", "[^/]");
+    return `${body}/`;
+  });
+  return new RegExp(`^${parts.join("").replace(/\/$/, "")}$`);
+}
