@@ -10,7 +10,7 @@ export const prelude =
   "const end=()=>process.reallyExit(128+n);" +
   "process.on(s,end);" +
   "process.on('newListener',(e,l)=>{if(e===s&&l!==end)process.removeListener(s,end)});" +
-  "process.on('removeListener',(e,l)=>{if(e===s&&l!==end&&process.listenerCount(s)===0)process.on(s,end)})}\n";
+  "process.on('removeListener',(e,l)=>{if(e===s&&l!==end&&process.listenerCount(s)===0)process.on(s,end)})}";
 
 /** A program with the prelude where it changes nothing else: after a hashbang and directives. */
 export function withPrelude(code: string): string {
