@@ -53,7 +53,7 @@ export async function run(args: readonly string[], version: string): Promise<voi
   } catch (error) {
     terminal.done();
     if (error instanceof UsageError) {
-      process.stderr.write(`slim: ${error.message}; see slim --help\n`);
+      process.stderr.write(`slim: ${error.message.replace(/\s*\n\s*/g, " ")}; see slim --help\n`);
       process.exitCode = USAGE;
     } else {
       terminal.error(error);

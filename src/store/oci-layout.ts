@@ -35,8 +35,8 @@ export function blobName(digest: Digest): string {
 /** The bytes of `index.json`: one descriptor for each reference, or one without a name. */
 export function indexJson(artifact: Artifact, refs: readonly string[]): Buffer {
   const named = refs.map((ref) => {
-    const reference = parseReference(ref);
-    const annotations = { [CONTAINERD_NAME]: formatReference(reference), [NAME]: reference.tag ?? "latest" };
+    const { tag = "latest", ...reference } = parseReference(ref);
+    const annotations = { [CONTAINERD_NAME]: formatReference({ ...reference, tag }), [NAME]: tag };
     return { ...artifact.descriptor, annotations };
   });
   const manifests = named.length > 0 ? named : [artifact.descriptor];
