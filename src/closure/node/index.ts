@@ -12,6 +12,7 @@ import { splitSpecifier } from "./packages.ts";
 import { type Lead, type PackedFile, writePack } from "./pack.ts";
 import { APP, type NodeClosure, type NodeProject } from "./project.ts";
 import { hasRegisterHooks } from "./resolve.ts";
+import { strip } from "./syntax.ts";
 import { type Module, type Trace, trace } from "./trace.ts";
 
 export type { NodeClosure, NodeProject } from "./project.ts";
@@ -73,14 +74,17 @@ class Assembly {
     this.#entrypoint = `${APP}/${started}`;
     const esm = main?.kind === "module";
     const own = esm ? started.replace(/\.[^./]*$/, ".bundle.cjs") : started;
-    const placed = (file: string) => (file === entry ? started : this.#relative(file));
+    const placed = (file: string) => {
+      const module = modules.get(file);
+      return file === entry || (module !== undefined && this.#isShipped(module)) ? javascriptName(this.#relative(file)) : this.#relative(file);
+    };
 
     for (const [file, use] of uses) if (this.#isReal(file)) await this.#real(file, use.reasons);
     for (const module of modules.values()) {
       const { file, code } = module;
       const reasons = uses.get(file)?.reasons ?? [];
       if (code === undefined || this.#isReal(file)) continue;
-      if (this.#isShipped(module)) this.#made(placed(file), code.text, file, reasons);
+      if (this.#isShipped(module)) this.#made(javascriptName(placed(file)), this.#ownText(module), file, reasons);
       else if (file !== entry && (uses.get(file)?.start || (this.#hookless && this.#imported.has(file)))) this.#stub(module, own, reasons);
     }
     if (this.#hookless && [...modules.values()].some((module) => this.#isShipped(module))) {
@@ -113,10 +117,10 @@ class Assembly {
   /** The traced files by themselves. */
   async files(): Promise<void> {
     const { modules, uses, entry, packages } = this.#trace;
-    this.#entrypoint = `${APP}/${this.#relative(entry)}`;
+    this.#entrypoint = `${APP}/${javascriptName(this.#relative(entry))}`;
     for (const [file, use] of uses) {
       const module = modules.get(file);
-      if (module?.code !== undefined && !use.raw) this.#made(this.#relative(file), module.code.text, file, use.reasons);
+      if (module?.code !== undefined && !use.raw) this.#made(javascriptName(this.#relative(file)), this.#ownText(module), file, use.reasons);
       else await this.#real(file, use.reasons);
     }
     for (const file of [...uses.keys()]) {
@@ -125,6 +129,20 @@ class Assembly {
       }
     }
     this.#links(true);
+  }
+
+  /** A module's text as a file of its own, where compiled modules have other names and aliases mean nothing. */
+  #ownText(module: Module): string {
+    const { file, code, edges } = module;
+    if (code === undefined) return "";
+    const from = javascriptName(this.#relative(file));
+    const strings = new Map<string, string>();
+    for (const { specifier, target, base } of edges) {
+      const to = javascriptName(this.#relative(target));
+      const moved = to !== this.#relative(target) || (typed(file) && base === undefined && !/^[#.]/.test(specifier));
+      if (moved && !specifier.startsWith("file:")) strings.set(specifier, specifierOf(from, to));
+    }
+    return strings.size === 0 ? code.text : strip(code.syntax, strings);
   }
 
   /** Whether a file lies on disk in the image, with the bytes it has. */
@@ -291,6 +309,10 @@ class Assembly {
 /** The name of the file that a module is started as: TypeScript is JavaScript by then. */
 function javascriptName(name: string): string {
   return name.replace(/\.([cm]?)ts$|\.[jt]sx$/, (_, kind: string | undefined) => `.${kind ?? ""}js`);
+}
+
+function typed(file: string): boolean {
+  return javascriptName(file) !== file;
 }
 
 function specifierOf(from: string, to: string): string {
