@@ -203,9 +203,13 @@ function (Module, path, fs, own) {
   return waits;
 }`;
 
-/** Starts a CommonJS module of the bundle from its own path, in a thread or process that may have no bundle yet. */
-export function commonJsStub(bundle: string): string {
-  return `const k=Symbol.for("slim");process[k]||(process[k]=1,require(${JSON.stringify(bundle)}));process[k].run(module)\n`;
+/**
+ * Starts a CommonJS module of the bundle from its own path, in a thread or process that may have no bundle yet.
+ * `names` are for Node.js, which reads the names of an import off the text.
+ */
+export function commonJsStub(bundle: string, names: readonly string[]): string {
+  const shown = names.length === 0 ? "" : `0&&(${names.map((name) => `exports[${JSON.stringify(name)}]=`).join("")}0);`;
+  return `const k=Symbol.for("slim");process[k]||(process[k]=1,require(${JSON.stringify(bundle)}));process[k].run(module);${shown}\n`;
 }
 
 /** The same for an ES module. */

@@ -13,6 +13,7 @@ import { type Lead, type PackedFile, writePack } from "./pack.ts";
 import { APP, type NodeClosure, type NodeProject } from "./project.ts";
 import { hasRegisterHooks } from "./resolve.ts";
 import { prelude, withPrelude } from "./prelude.ts";
+import { strip } from "./syntax.ts";
 import { type Module, type Trace, trace } from "./trace.ts";
 
 export type { NodeClosure, NodeProject } from "./project.ts";
@@ -25,25 +26,22 @@ export type { NodeClosure, NodeProject } from "./project.ts";
  */
 export async function nodeClosure(context: Context, project: NodeProject): Promise<NodeClosure> {
   const traced = await trace(context, project);
-  const down = project.mode === "bundle" ? stepDown(traced, project.target.node) : undefined;
+  const down = project.mode === "bundle" ? stepDown(traced) : undefined;
   const assembly = new Assembly(project, traced);
   if (project.mode === "bundle" && down === undefined) await assembly.bundle();
   else await assembly.files();
   return assembly.closure(down === undefined ? [] : [down]);
 }
 
-/** Why this app cannot be a bundle for this Node.js, where it cannot. */
-function stepDown({ modules, packages, registersHooks }: Trace, node: string): Diagnostic | undefined {
-  const all = [...modules.values()];
-  const hint = "nothing to do; --mode files says the same";
-  if (!hasRegisterHooks(node)) {
-    const needs = all.find((module) => module.kind === "module" || module.edges.some((edge) => edge.style === "import"));
-    if (needs !== undefined) return { code: "files-mode", severity: "info", message: `Node.js ${node} cannot load ES modules from a bundle (22.15 can): the files are shipped`, hint };
-  }
-  if (registersHooks && all.some((module) => module.kind === "module" && packages.isOwn(module.file))) {
-    return { code: "files-mode", severity: "info", message: "the app registers hooks for ES modules, which see only files: the files are shipped", hint };
-  }
-  return undefined;
+/** Why this app cannot be a bundle, where it cannot. */
+function stepDown({ modules, packages, registersHooks }: Trace): Diagnostic | undefined {
+  if (!registersHooks || ![...modules.values()].some((module) => module.kind === "module" && packages.isOwn(module.file))) return undefined;
+  return {
+    code: "files-mode",
+    severity: "info",
+    message: "the app registers hooks for ES modules, which see only files: the files are shipped",
+    hint: "nothing to do; --mode files says the same",
+  };
 }
 
 class Assembly {
@@ -52,18 +50,22 @@ class Assembly {
   readonly #root: string;
   readonly #entries = new Map<string, ClosureEntry>();
   readonly #components = new Map<string, Component>();
+  /** Without hooks, Node.js reads ES modules, and what they import, only from disk. */
+  readonly #hookless: boolean;
+  readonly #diagnostics: Diagnostic[] = [];
   #entrypoint = "";
 
   constructor(project: NodeProject, traced: Trace) {
     this.#project = project;
     this.#trace = traced;
     this.#root = traced.disk.realpath(project.root);
+    this.#hookless = !hasRegisterHooks(project.target.node);
   }
 
   closure(diagnostics: readonly Diagnostic[]): NodeClosure {
     const entries = [...this.#entries.values()].sort((a, b) => compareStrings(a.entry.path, b.entry.path));
     const components = [...this.#components.values()].sort((a, b) => compareStrings(a.purl, b.purl));
-    return { entries, components, diagnostics: [...this.#trace.diagnostics, ...diagnostics], entrypoint: this.#entrypoint };
+    return { entries, components, diagnostics: [...this.#trace.diagnostics, ...this.#diagnostics, ...diagnostics], entrypoint: this.#entrypoint };
   }
 
   async bundle(): Promise<void> {
@@ -73,13 +75,26 @@ class Assembly {
     this.#entrypoint = `${APP}/${started}`;
     const esm = main?.kind === "module";
     const own = esm ? started.replace(/\.[^./]*$/, ".bundle.cjs") : started;
-    const placed = (file: string) => (file === entry ? started : this.#relative(file));
+    const placed = (file: string) => {
+      const module = modules.get(file);
+      return file === entry || (module !== undefined && this.#isShipped(module)) ? javascriptName(this.#relative(file)) : this.#relative(file);
+    };
 
     for (const [file, use] of uses) if (this.#isReal(file)) await this.#real(file, use.reasons);
-    for (const [file, use] of uses) {
-      const module = modules.get(file);
-      if (!use.start || module?.code === undefined || this.#isReal(file) || file === entry) continue;
-      this.#stub(file, module, own, use.reasons);
+    for (const module of modules.values()) {
+      const { file, code } = module;
+      const reasons = uses.get(file)?.reasons ?? [];
+      if (code === undefined || this.#isReal(file)) continue;
+      if (this.#isShipped(module)) this.#made(javascriptName(placed(file)), this.#ownText(module), file, reasons);
+      else if (file !== entry && (uses.get(file)?.start || (this.#hookless && this.#imported.has(file)))) this.#stub(module, own, reasons);
+    }
+    if (this.#hookless && [...modules.values()].some((module) => this.#isShipped(module))) {
+      this.#diagnostics.push({
+        code: "modules-as-files",
+        severity: "info",
+        message: `Node.js ${this.#project.target.node} reads ES modules only from disk: they are shipped as files`,
+        hint: "nothing to do; since 22.15 they are bundled too",
+      });
     }
     const packed = [...modules.values()].map((module) => this.#packed(module, placed));
     const { leads, aliases } = this.#resolution(placed);
@@ -92,10 +107,10 @@ class Assembly {
       sourcemap: this.#project.sourcemap,
       self: Number.parseInt(this.#project.target.node, 10) >= 23,
     });
-    const inside = [...modules.values()].filter((module) => !this.#isReal(module.file)).map((module) => this.#bundled(module, sizes.get(placed(module.file)) ?? 0, placed));
+    const inside = [...modules.values()].filter((module) => !this.#isReal(module.file) && !this.#isShipped(module)).map((module) => this.#bundled(module, sizes.get(placed(module.file)) ?? 0, placed));
     const reasons = uses.get(entry)?.reasons ?? [];
-    this.#made(own, text, entry, reasons, inside);
-    if (esm) this.#made(started, prelude + moduleStub(specifierOf(started, own)), entry, reasons);
+    if (!esm || inside.length > 0) this.#made(own, text, entry, reasons, inside);
+    if (esm && !this.#hookless) this.#made(started, prelude + moduleStub(specifierOf(started, own)), entry, reasons);
     await this.#metadata();
     this.#links();
   }
@@ -103,13 +118,10 @@ class Assembly {
   /** The traced files by themselves. */
   async files(): Promise<void> {
     const { modules, uses, entry, packages } = this.#trace;
-    this.#entrypoint = `${APP}/${this.#relative(entry)}`;
+    this.#entrypoint = `${APP}/${javascriptName(this.#relative(entry))}`;
     for (const [file, use] of uses) {
       const module = modules.get(file);
-      if (module?.code !== undefined && !use.raw) {
-        const text = file === entry ? withPrelude(module.code.text) : module.code.text;
-        this.#made(this.#relative(file), text, file, use.reasons);
-      }
+      if (module?.code !== undefined && !use.raw) this.#made(javascriptName(this.#relative(file)), this.#ownText(module), file, use.reasons);
       else await this.#real(file, use.reasons);
     }
     for (const file of [...uses.keys()]) {
@@ -120,26 +132,47 @@ class Assembly {
     this.#links(true);
   }
 
+  /** A module's text as a file of its own, where compiled modules have other names and aliases mean nothing. */
+  #ownText(module: Module): string {
+    const { file, code, edges } = module;
+    if (code === undefined) return "";
+    const from = javascriptName(this.#relative(file));
+    const strings = new Map<string, string>();
+    for (const { specifier, target, base } of edges) {
+      const to = javascriptName(this.#relative(target));
+      const moved = to !== this.#relative(target) || (typed(file) && base === undefined && !/^[#.]/.test(specifier));
+      if (moved && !specifier.startsWith("file:")) strings.set(specifier, specifierOf(from, to));
+    }
+    const text = strings.size === 0 ? code.text : strip(code.syntax, strings);
+    return file === this.#trace.entry ? withPrelude(text) : text;
+  }
+
   /** Whether a file lies on disk in the image, with the bytes it has. */
   #isReal(file: string): boolean {
     const use = this.#trace.uses.get(file);
     if (use === undefined) return false;
     const module = this.#trace.modules.get(file);
+    if (this.#hookless && module?.kind === "json" && this.#imported.has(file)) return true;
     return use.raw || module === undefined || module.kind === "addon";
+  }
+
+  /** Whether a module is a file of its own, shortened. */
+  #isShipped(module: Module): boolean {
+    return this.#hookless && module.kind === "module" && !this.#isReal(module.file);
   }
 
   #packed(module: Module, placed: (file: string) => string): PackedFile {
     const { file, kind, code } = module;
     const names = kind === "commonjs" && this.#imported.has(file) ? namesOf(this.#trace, module) : undefined;
     const common = { path: placed(file), ...(names === undefined ? {} : { names }) };
-    if (this.#isReal(file) || kind === "addon") return { ...common, kind: "disk" };
+    if (this.#isReal(file) || this.#isShipped(module) || kind === "addon") return { ...common, kind: "disk" };
     return { ...common, kind, text: kind === "json" ? shortJson(this.#trace.disk.read(file)) : (code?.text ?? "") };
   }
 
   /** CommonJS modules that an import reaches, or may reach by a computed name. */
   get #imported(): ReadonlySet<string> {
     this.#importedCache ??= new Set([
-      ...[...this.#trace.modules.values()].flatMap((module) => module.edges.filter((edge) => edge.style === "import").map((edge) => edge.target)),
+      ...[...this.#trace.modules.values()].flatMap((module) => module.edges.filter((edge) => edge.style === "import" || (this.#hookless && module.kind === "module")).map((edge) => edge.target)),
       ...[...this.#trace.uses].filter(([, use]) => use.start).map(([file]) => file),
     ]);
     return this.#importedCache;
@@ -190,10 +223,11 @@ class Assembly {
     return { path: `${APP}/${placed(module.file)}`, purl, size, reasons: this.#trace.uses.get(module.file)?.reasons ?? [] };
   }
 
-  #stub(file: string, module: Module, own: string, reasons: readonly Reason[]): void {
-    const name = this.#relative(file);
-    const text = module.kind === "module" ? moduleStub(specifierOf(name, own)) : commonJsStub(specifierOf(name, own));
-    this.#made(name, text, file, reasons);
+  #stub(module: Module, own: string, reasons: readonly Reason[]): void {
+    const name = this.#relative(module.file);
+    const bundle = specifierOf(name, own);
+    const names = this.#hookless && module.kind === "commonjs" ? namesOf(this.#trace, module) : [];
+    this.#made(name, module.kind === "module" ? moduleStub(bundle) : commonJsStub(bundle, names), module.file, reasons);
   }
 
   #made(name: string, text: string, file: string, reasons: readonly Reason[], modules?: readonly BundledModule[]): void {
@@ -277,6 +311,10 @@ class Assembly {
 /** The name of the file that a module is started as: TypeScript is JavaScript by then. */
 function javascriptName(name: string): string {
   return name.replace(/\.([cm]?)ts$|\.[jt]sx$/, (_, kind: string | undefined) => `.${kind ?? ""}js`);
+}
+
+function typed(file: string): boolean {
+  return javascriptName(file) !== file;
 }
 
 function specifierOf(from: string, to: string): string {

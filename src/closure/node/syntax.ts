@@ -37,13 +37,16 @@ function parseAs(text: string, format: Syntax["format"]): Syntax {
 /**
  * The same program without comments and indentation. Every token stays on its line, so that the line in
  * an error's stack is the one in the source, and nothing that a program can see is renamed or reordered.
+ * `strings` are put in the place of other string literals.
  */
-export function strip({ text, tokens }: Pick<Syntax, "text" | "tokens">): string {
+export function strip({ text, tokens }: Pick<Syntax, "text" | "tokens">, strings: ReadonlyMap<string, string> = new Map()): string {
   const parts: string[] = [];
   let end = 0;
   for (const token of tokens) {
     if (token.start > end) parts.push(gap(text, end, token.start));
-    parts.push(text.slice(token.start, token.end));
+    const written = text.slice(token.start, token.end);
+    const other = /^["']/.test(written) ? strings.get(written.slice(1, -1)) : undefined;
+    parts.push(other === undefined ? written : JSON.stringify(other));
     end = token.end;
   }
   return parts.join("");

@@ -91,6 +91,8 @@ export const cases: readonly Case[] = [
   { name: "a missing import is caught", entry: "main.mjs", files: { "main.mjs": 'try{await import("not-there")}catch(e){console.log(e.code)} try{await import("./no.mjs")}catch(e){console.log(e.code)}' } },
   { name: "a promise that never settles", entry: "main.mjs", files: { "main.mjs": 'console.log("waits"); await new Promise(()=>{})' } },
   { name: "syntax decides", since: 22, files: { "main.js": 'import fs from "node:fs"; import {x} from "./a.js"; console.log(typeof fs.readFileSync, x, typeof require)', "a.js": 'export const x="esm"' } },
+  // -- TypeScript; these are compiled here and run where they lie by Node.js 24
+  { name: "TypeScript", since: 24, only: "bundle", entry: "main.ts", files: { "package.json": '{"name":"app","type":"module"}', "main.ts": 'import {a, type T} from "./a.ts"; const t: T = {x: 1}; console.log(a(t), import.meta.url.endsWith("main.ts") || import.meta.url.endsWith("main.js"))', "a.ts": "export interface T { x: number }\nexport function a(t: T): number { return t.x }" } },
   // -- errors
   { name: "stacks name the file and the line", files: { "main.js": '// first\n\n/* a\n comment */\nfunction outer() {\n  // why\n  require("./lib/a")()\n}\ntry { outer() } catch (e) { console.log(e.stack.split("\\n").slice(0,3).map(l=>l.replace(/:\\d+\\)?$/,""))) }', "lib/a.js": "\n\n// comment\nmodule.exports = function thrower() {\n  // deeper\n\n  throw new Error('x')\n}" } },
   { name: "stacks of ES modules", entry: "main.mjs", files: { "main.mjs": '// one\n\nimport {f} from "./a.mjs"\n// two\ntry { f() } catch (e) { console.log(e.stack.split("\\n").slice(0,3).map(l=>l.replace(/:\\d+\\)?$/,""))) }', "a.mjs": "/*\n\n*/\nexport function f() {\n  throw new TypeError('y')\n}" } },
