@@ -12,7 +12,7 @@ import { archiveKeys } from "./keys.ts";
 import { hasLibrary, libraryPackageNames, standardLibrary } from "./library.ts";
 import type { Archive, DebianLock, LockedPackage } from "./lock.ts";
 import { Mirror } from "./mirror.ts";
-import { type DebianPackage, type PackageFile, packageUrl, stanza } from "./package.ts";
+import { type DebianPackage, dependencies, type PackageFile, packageUrl, stanza } from "./package.ts";
 import { type Release, readRelease } from "./release.ts";
 import { loadTable, type RowReader, Table } from "./table.ts";
 import { compareVersions } from "./version.ts";
@@ -176,13 +176,13 @@ export class Debian {
     if (!isDigest(digest) || !/^pool\/(?!.*(?:^|\/)\.\.?(?:\/|$))/.test(entry.filename)) {
       throw new SlimError("LOCK", "the entry of a Debian package is damaged", { where: entry.filename });
     }
-    const kept = await cache.get<Unpacked>("deb-1", digest);
+    const kept = await cache.get<Unpacked>("deb-2", digest);
     if (kept !== undefined && (await cache.blob(kept.pack)) !== undefined) return kept;
     const deb = await this.#fetched(entry.archive, entry.filename, { digest, size: entry.size }).catch(
       hinting("run slim lock --update, or set SLIM_DEBIAN_MIRROR to a dated snapshot of Debian that has it"),
     );
     const unpacked = await unpackDeb(cache, deb, entry.filename);
-    await cache.put("deb-1", digest, unpacked);
+    await cache.put("deb-2", digest, unpacked);
     return unpacked;
   }
 
@@ -254,7 +254,7 @@ interface Loaded {
 }
 
 function describe(unpacked: Unpacked, cache: Cache): DebianPackage {
-  const { control, hasMaintainerScripts } = unpacked;
+  const { control, hasMaintainerScripts, postinst } = unpacked;
   const fields = stanza(control);
   const field = (key: string) => fields.get(key) ?? "";
   const [name, version, architecture] = [field("Package"), field("Version"), field("Architecture")];
@@ -268,7 +268,9 @@ function describe(unpacked: Unpacked, cache: Cache): DebianPackage {
     ...(source === undefined ? {} : { source }),
     purl: packageUrl(name, version, architecture),
     control,
+    dependencies: dependencies(fields),
     hasMaintainerScripts,
+    ...(postinst === undefined ? {} : { postinst }),
     files: unpacked.files.map((file) => packageFile(file, pack)),
   };
 }
