@@ -88,20 +88,36 @@ export class Debian {
   }
 
   /**
-   * The package that has a library in a folder where the loader looks by itself, or undefined when
-   * Debian has none. The answer is proved by the files of the package.
+   * The package that has a library in a folder where the loader looks by itself; else one that
+   * `requester` depends on and that has it in another folder; undefined when Debian has none. The
+   * answer is proved by the files of the package.
+   * @param requester the package of who needs the library
    * @throws SlimError like `package`; `LOCK` when the lock does not tell although frozen
    */
-  async libraryPackage(architecture: string, soname: string): Promise<string | undefined> {
+  async libraryPackage(architecture: string, soname: string, requester?: string): Promise<string | undefined> {
     libraryTriplet(architecture);
     const known = this.#libraries.get(architecture)?.get(soname);
     if (known !== undefined) return known ?? undefined;
     const named = await this.#firstWithLibrary(architecture, soname, libraryPackageNames(soname));
     if (named !== undefined) return named;
     if (this.#options.frozen) throw notLocked(`library ${soname} (${architecture})`);
-    const listed = await this.#firstWithLibrary(architecture, soname, await this.#listed(architecture, soname));
-    inner(this.#libraries, architecture).set(soname, listed ?? null);
-    return listed;
+    const found =
+      (await this.#firstWithLibrary(architecture, soname, await this.#listed(architecture, soname))) ??
+      (requester === undefined ? undefined : await this.#dependencyWith(architecture, soname, requester));
+    inner(this.#libraries, architecture).set(soname, found ?? null);
+    return found;
+  }
+
+  /**
+   * Of what a package depends on, the one that has a file at a path; undefined when none has.
+   * @throws SlimError like `package`; `LOCK` when the lock does not tell although frozen
+   */
+  async dependencyWithFile(architecture: string, name: string, file: string): Promise<DebianPackage | undefined> {
+    const known = this.#libraries.get(architecture)?.get(file);
+    if (known === undefined && this.#options.frozen) throw notLocked(`file ${file} (${architecture})`);
+    const owner = known === undefined ? await this.#dependencyWith(architecture, file, name) : known;
+    inner(this.#libraries, architecture).set(file, owner ?? null);
+    return owner ? await this.package(architecture, owner) : undefined;
   }
 
   /** What the given lock had and what was used beyond it, sorted; undefined when that is nothing. */
@@ -125,6 +141,17 @@ export class Debian {
       if (loaded === undefined || !hasLibrary(loaded.found, architecture, soname)) continue;
       inner(this.#packages, architecture).set(name, loaded.entry);
       return name;
+    }
+    return undefined;
+  }
+
+  /** The dependency of a package that has a file of this name, or at this path. */
+  async #dependencyWith(architecture: string, file: string, requester: string): Promise<string | undefined> {
+    const end = file.startsWith("/") ? file : `/${file}`;
+    const { dependencies } = (await this.#load(architecture, requester)).found;
+    for (const [name = ""] of dependencies) {
+      const { files = [] } = (await this.#loadIfThere(architecture, name))?.found ?? {};
+      if (files.some(({ path, type }) => type !== "directory" && path.endsWith(end))) return name;
     }
     return undefined;
   }
