@@ -2,12 +2,12 @@ import type { Writable } from "node:stream";
 import type { Context, ProgressEvent } from "./base/context.ts";
 import { type Diagnostic, diagnosticLine } from "./base/diagnostic.ts";
 import { SlimError } from "./base/error.ts";
-import { closureOf, type Launch } from "./closure/closure.ts";
+import { closureOf, type Launch, type ProgramClosure } from "./closure/closure.ts";
 import { trimFile } from "./closure/elf/trim.ts";
 import { type Closure, layerNames } from "./closure/types.ts";
-import { composeImage } from "./image/image.ts";
+import { composeImage, composeIndex } from "./image/image.ts";
 import { formatPlatform } from "./image/platform.ts";
-import type { Image } from "./image/types.ts";
+import type { Artifact, Image } from "./image/types.ts";
 import { Cache, defaultCacheDir } from "./layer/cache.ts";
 import { type BuiltLayer, buildLayer } from "./layer/layer.ts";
 import type { BuildOptions } from "./plan/options.ts";
@@ -93,40 +93,66 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
     });
   }
   const sources = await Sources.open(context, cache, planned, trimFile);
-  const { closure, launch } = await timer.time(
-    "closure",
-    closureOf(context, sources, planned.program, planned.platform),
-  );
-  const diagnostics = [...planned.diagnostics, ...closure.diagnostics];
+  const programs = await timer.time("closure", closuresOf(context, sources, planned));
+  const closures = programs.map(({ closure }) => closure);
+  const diagnostics = [...planned.diagnostics, ...diagnosticsOf(closures)];
   refuseWarnings(planned, diagnostics);
+  const common = { tags: planned.tags, diagnostics, closures };
   if (call.dryRun) {
-    const platform = { platform: formatPlatform(planned.platform), unpackedSize: unpackedSize(closure), layers: [] };
-    const rest = { tags: planned.tags, outputs: [], diagnostics, timings: timer.timings, closures: [closure] };
-    return { platforms: [platform], ...rest };
+    const platforms = closures.map((closure) => ({ ...described(closure), layers: [] }));
+    return { ...common, platforms, outputs: [], timings: timer.timings };
   }
 
-  const layers = await timer.time("layers", layersOf(context, cache, planned, closure));
+  const built = await timer.time("layers", Promise.all(programs.map((one) => imageOf(context, cache, planned, one))));
+  const artifact = artifactOf(built, planned);
+  const outputs = await timer.time("output", write(context, call, planned, artifact));
+  await sources.writeLock(planned.lockFile);
+  const { digest, mediaType, size } = artifact.descriptor;
+  const platforms = built.map(platformResult);
+  return { digest, mediaType, size, ...common, platforms, outputs, timings: timer.timings };
+}
+
+/** Platforms are independent of each other. When one fails the others come to an end first. */
+async function closuresOf(context: Context, sources: Sources, { targets, ground }: Plan): Promise<ProgramClosure[]> {
+  const settled = await Promise.allSettled(
+    targets.map(({ program, platform }) => closureOf(context, sources, program, platform, ground)),
+  );
+  return settled.map((one) => {
+    if (one.status === "rejected") throw one.reason;
+    return one.value;
+  });
+}
+
+interface Built {
+  readonly closure: Closure;
+  readonly image: Image;
+  readonly layers: readonly BuiltLayer[];
+}
+
+async function imageOf(context: Context, cache: Cache, planned: Plan, program: ProgramClosure): Promise<Built> {
+  const { closure, launch } = program;
+  const layers = await layersOf(context, cache, planned, closure);
   const image = composeImage({
-    platform: planned.platform,
+    platform: closure.platform,
     created: new Date(planned.image.epoch * 1000).toISOString().replace(".000Z", "Z"),
     config: imageConfig(planned, launch),
     layers,
     annotations: planned.image.annotations,
   });
-  const outputs = await timer.time("output", write(context, call, planned, image));
-  await sources.writeLock(planned.lockFile);
-  const { digest, mediaType, size } = image.descriptor;
-  return {
-    digest,
-    mediaType,
-    size,
-    tags: planned.tags,
-    platforms: [platformResult(planned, closure, image, layers)],
-    outputs,
-    diagnostics,
-    timings: timer.timings,
-    closures: [closure],
-  };
+  return { closure, image, layers };
+}
+
+/** One platform is an image, several are an index. */
+function artifactOf(built: readonly Built[], planned: Plan): Artifact {
+  const images = built.map(({ image }) => image);
+  const [first] = images;
+  return first !== undefined && images.length === 1 ? first : composeIndex(images, planned.image.annotations);
+}
+
+/** What is said of several platforms is said once. */
+function diagnosticsOf(closures: readonly Closure[]): readonly Diagnostic[] {
+  const all = closures.flatMap((closure) => closure.diagnostics);
+  return [...new Map(all.map((diagnostic) => [JSON.stringify(diagnostic), diagnostic])).values()];
 }
 
 function contextOf(call: BuildCall): Context {
@@ -164,7 +190,7 @@ function imageConfig({ image }: Plan, launch: Launch) {
   };
 }
 
-async function write(context: Context, call: BuildCall, planned: Plan, image: Image): Promise<readonly Output[]> {
+async function write(context: Context, call: BuildCall, planned: Plan, image: Artifact): Promise<readonly Output[]> {
   const { output, format = "archive", push, registry } = call;
   const outputs: Output[] = [];
   if (typeof output === "string") {
@@ -178,12 +204,15 @@ async function write(context: Context, call: BuildCall, planned: Plan, image: Im
   return outputs;
 }
 
-function platformResult(planned: Plan, closure: Closure, image: Image, layers: readonly BuiltLayer[]): PlatformResult {
+function described(closure: Closure): { platform: string; unpackedSize: number } {
+  return { platform: formatPlatform(closure.platform), unpackedSize: unpackedSize(closure) };
+}
+
+function platformResult({ closure, image, layers }: Built): PlatformResult {
   return {
-    platform: formatPlatform(planned.platform),
+    ...described(closure),
     digest: image.descriptor.digest,
     size: layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
-    unpackedSize: unpackedSize(closure),
     layers: layers.map(({ name, descriptor, diffId, files, cached }) => ({
       name,
       digest: descriptor.digest,

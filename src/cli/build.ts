@@ -7,19 +7,25 @@ import { type RegistryArguments, registryOptions, withRegistryOptions } from "./
 import { formatBytes, type Terminal } from "./terminal.ts";
 
 export const buildCommand: Command = ({ terminal, signal }) => ({
-  command: "build [path]",
+  command: "build [path..]",
   describe: "Build an image of a Node.js app or a binary",
   builder: (yargs) =>
     withRegistryOptions(yargs)
-      .positional("path", { type: "string", describe: "a folder, a JS/TS entry file or an ELF file [default: .]" })
+      .positional("path", {
+        type: "string",
+        describe: "a folder, a JS/TS entry file, or an ELF file; several as PLATFORM=FILE [default: .]",
+      })
       .options({
         output: { alias: "o", type: "string", describe: 'an image file ("-" is stdout), or a folder' },
         format: { choices: ["archive", "oci-layout"], describe: "form of the output" },
         tag: { alias: "t", type: "string", describe: "name of the image; repeatable" },
         push: { type: "boolean", describe: "push every tag" },
-        platform: { type: "string", describe: "for example linux/arm64" },
+        platform: { type: "string", describe: "for example linux/amd64,linux/arm64" },
+        base: { type: "string", describe: "where libraries come from: debian, host or scratch" },
+        sysroot: { type: "string", describe: "a folder to take libraries from" },
+        package: { type: "string", describe: "a Debian package to add; repeatable" },
         node: { type: "string", describe: 'a version, the path of a node binary, or "host"' },
-        entry: { type: "string", describe: "the app's first file" },
+        entry: { type: "string", describe: "the app's first file, or a program of a package" },
         cmd: { type: "string", describe: "argument after the entrypoint, or a JSON array; repeatable" },
         env: { type: "string", describe: "NAME=VALUE; repeatable" },
         user: { type: "string", describe: "account the program runs as" },
@@ -31,7 +37,8 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
         include: { type: "string", describe: "glob of files to add; repeatable" },
         exclude: { type: "string", describe: "glob of files, or a package, to leave out; repeatable" },
         external: { type: "string", describe: "package that stays as files; repeatable" },
-        bare: { type: "boolean", describe: "a static binary alone, nothing around it" },
+        bare: { type: "boolean", describe: "a binary alone, nothing around it" },
+        trim: { type: "boolean", describe: "cut symbols and debug information off a binary" },
         sourcemap: { type: "boolean", describe: "ship source maps" },
         "compression-level": { type: "number", describe: "gzip's level, 1 to 9" },
         config: { type: "string", describe: "configuration file" },
@@ -71,12 +78,15 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
 type Many = string | readonly string[];
 
 interface Arguments extends RegistryArguments {
-  readonly path?: string;
+  readonly path?: Many;
   readonly output?: string;
   readonly format?: "archive" | "oci-layout";
   readonly tag?: Many;
   readonly push?: boolean;
   readonly platform?: string;
+  readonly base?: string;
+  readonly sysroot?: string;
+  readonly package?: Many;
   readonly node?: string;
   readonly entry?: string;
   readonly cmd?: Many;
@@ -91,6 +101,7 @@ interface Arguments extends RegistryArguments {
   readonly exclude?: Many;
   readonly external?: Many;
   readonly bare?: boolean;
+  readonly trim?: boolean;
   readonly sourcemap?: boolean;
   readonly "compression-level"?: number;
   readonly config?: string;
@@ -102,15 +113,19 @@ interface Arguments extends RegistryArguments {
 }
 
 function callOf(parsed: Arguments): BuildCall {
-  const { path, platform, node, entry, user, workdir, bare, sourcemap, config, frozen, strict, format } = parsed;
+  const { platform, node, entry, user, workdir, bare, trim, sourcemap, config, frozen, strict, format } = parsed;
   const given = {
-    path,
+    ...places(parsed.path === undefined ? [] : many(parsed.path)),
     platform: single("--platform", platform),
+    base: single("--base", parsed.base),
+    sysroot: single("--sysroot", parsed.sysroot),
+    packages: parsed.package === undefined ? undefined : many(parsed.package),
     node: single("--node", node),
     entry: single("--entry", entry),
     user: single("--user", user),
     workdir: single("--workdir", workdir),
     bare,
+    trim,
     sourcemap,
     config: single("--config", config),
     frozen,
@@ -132,6 +147,13 @@ function callOf(parsed: Arguments): BuildCall {
     annotations: pairs("--annotation", parsed.annotation),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** What to build: one path, or a program for each platform. */
+function places(given: readonly string[]): Pick<BuildCall, "path" | "binaries"> {
+  const [first] = given;
+  if (first === undefined) return {};
+  return given.length > 1 || /^[a-z0-9]+\/[a-z0-9_/]+=/.test(first) ? { binaries: given } : { path: first };
 }
 
 /** An option that has one value, although yargs makes a list of it when it is given twice. */

@@ -1,26 +1,132 @@
 import { createReadStream } from "node:fs";
 import path from "node:path";
+import type { Diagnostic } from "../base/diagnostic.ts";
 import { CHUNK, hashFile } from "../base/files.ts";
-import type { ClosurePart, Component } from "./types.ts";
+import type { Cache } from "../layer/cache.ts";
+import type { Content } from "../layer/entry.ts";
+import { isGlibc } from "../sources/debian/library.ts";
+import type { LibraryFiles } from "./elf/files.ts";
+import { hostRoot } from "./elf/host.ts";
+import type { LoadedObject } from "./elf/resolve.ts";
+import { trimFile } from "./elf/trim.ts";
+import type { Ground } from "./system/ground.ts";
+import { placedReason, refuseProblems, takeLibraries } from "./system/libraries.ts";
+import type { ClosureEntry, ClosurePart, Component } from "./types.ts";
 
-/** A program that needs nothing but itself. */
-export async function binaryClosure(file: string): Promise<ClosurePart & { readonly entrypoint: string }> {
+export interface Binary {
+  /** Absolute, without links. */
+  readonly file: string;
+  /** Cut off what no loader reads: symbols and debug information. */
+  readonly trim: boolean;
+}
+
+export interface BinaryClosure extends ClosurePart {
+  /** Path in the image of the program. */
+  readonly entrypoint: string;
+}
+
+const folder = "/app";
+
+/**
+ * A program; the libraries that lie beside it by its `$ORIGIN`, all of them under `/app` as they lie to
+ * each other; and from the ground what these need.
+ * @throws SlimError `CLOSURE` when a library is missing, `ELF`, `IO`
+ */
+export async function binaryClosure(ground: Ground, cache: Cache, { file, trim }: Binary): Promise<BinaryClosure> {
+  const program = folder + file;
+  let placed = (place: string) => place;
+  const needs = await takeLibraries(ground, {
+    own: machineFiles(file),
+    program,
+    placing: (own) => {
+      placed = underFolder(own);
+      return placed;
+    },
+  });
+  await refuseProblems(ground, needs, file);
   const name = path.basename(file);
   const component: Component = { purl: `pkg:generic/${encodeURIComponent(name)}`, name };
-  const place = `/app/${name}`;
-  const open = () => createReadStream(file, { highWaterMark: CHUNK });
-  const content = { ...(await hashFile(file)), open, place: { file, offset: 0 } };
+  const common = { uid: 0, gid: 0 };
+  const about = { layer: "app", purl: component.purl } as const;
+  const entries = new Map<string, ClosureEntry>();
+  const diagnostics: Diagnostic[] = [...needs.diagnostics];
+  for (const object of needs.own) {
+    const place = placed(object.path);
+    const isProgram = object.path === program;
+    const reasons = isProgram
+      ? [{ kind: "entry", file: name } as const]
+      : object.reasons.map((reason) => placedReason(reason, placed));
+    const source = object.path.slice(folder.length);
+    const { content, appendedBytes } = trim ? await trimmedContent(cache, source) : await fileContent(source);
+    const mode = isProgram ? 0o755 : 0o644;
+    entries.set(place, { entry: { ...common, type: "file", path: place, mode, content }, ...about, reasons });
+    for (const link of object.links) {
+      const target = link.target.startsWith(`${folder}/`) ? placed(link.target) : link.target;
+      const entry = { ...common, type: "symlink", path: placed(link.path), target } as const;
+      entries.set(entry.path, { entry, ...about, reasons });
+    }
+    if (!isProgram) diagnostics.push(besideProgram(place, source));
+    if (appendedBytes > 0) diagnostics.push(notTrimmed(place, appendedBytes));
+  }
+  return { entrypoint: placed(program), entries: [...entries.values()], components: [component], diagnostics };
+}
+
+/**
+ * The files of this machine as if its root were `/app`, so that what a program reaches by `$ORIGIN` is
+ * told from the ground. glibc is never among them: it is one with its loader, which is the ground's.
+ */
+function machineFiles(program: string): LibraryFiles {
+  const machine = hostRoot("/");
   return {
-    entrypoint: place,
-    entries: [
-      {
-        entry: { type: "file", path: place, mode: 0o755, uid: 0, gid: 0, content },
-        layer: "app",
-        purl: component.purl,
-        reasons: [{ kind: "entry", file: name }],
-      },
-    ],
-    components: [component],
-    diagnostics: [],
+    at: async (place) => {
+      if (!place.startsWith(`${folder}/`)) return undefined;
+      const file = place.slice(folder.length);
+      if (file !== program && isGlibc(path.basename(file))) return undefined;
+      const found = await machine.at(file);
+      if (found?.type !== "link" || !found.target.startsWith("/")) return found;
+      return { type: "link", target: folder + found.target };
+    },
+  };
+}
+
+/** Moves the smallest folder that holds all of these to `/app`. */
+function underFolder(objects: readonly LoadedObject[]): (place: string) => string {
+  const places = objects.flatMap((object) => [object.path, ...object.links.map((link) => link.path)]);
+  const [first = [], ...others] = places.map((place) => path.dirname(place).split("/"));
+  const length = others.reduce((common, parts) => {
+    const differs = parts.findIndex((part, index) => part !== first[index]);
+    return Math.min(common, differs === -1 ? parts.length : differs);
+  }, first.length);
+  const root = first.slice(0, length).join("/");
+  return (place) => (place.startsWith(`${root}/`) ? folder + place.slice(root.length) : place);
+}
+
+interface OwnContent {
+  readonly content: Content;
+  /** Not 0 where the file could not be trimmed. */
+  readonly appendedBytes: number;
+}
+
+async function fileContent(file: string): Promise<OwnContent> {
+  const open = () => createReadStream(file, { highWaterMark: CHUNK });
+  return { content: { ...(await hashFile(file)), open, place: { file, offset: 0 } }, appendedBytes: 0 };
+}
+
+async function trimmedContent(cache: Cache, file: string): Promise<OwnContent> {
+  const { bytes, appendedBytes } = await trimFile(file);
+  return { content: await cache.add(bytes), appendedBytes };
+}
+
+function besideProgram(place: string, source: string): Diagnostic {
+  return { code: "own-library", severity: "info", message: `is taken from ${source}, beside the program`, file: place };
+}
+
+function notTrimmed(place: string, appendedBytes: number): Diagnostic {
+  return {
+    code: "not-trimmed",
+    severity: "warning",
+    message: `is not trimmed: ${appendedBytes} bytes were put behind it for the program to read`,
+    file: place,
+    hint: "leave --trim out",
   };
 }

@@ -1,17 +1,23 @@
 import path from "node:path";
 import type { Context } from "../base/context.ts";
+import type { Diagnostic } from "../base/diagnostic.ts";
 import { SlimError } from "../base/error.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
 import { debianArchitecture } from "../sources/debian/architecture.ts";
 import type { Sources } from "../sources/sources.ts";
-import { binaryClosure } from "./binary.ts";
+import { type Binary, binaryClosure } from "./binary.ts";
 import { composeClosure } from "./compose.ts";
+import { findFile, type LibraryFiles } from "./elf/files.ts";
 import { type NodeProject, nodeClosure } from "./node/index.ts";
 import { findRuntime, nodePath, type RuntimeRequest } from "./node/runtime.ts";
+import { contentFile } from "./system/content.ts";
 import { certificatesPath, DebianFiles } from "./system/debian-files.ts";
-import { takeLibraries } from "./system/libraries.ts";
+import { DebianGround } from "./system/debian-ground.ts";
+import { FolderGround, type Ground, noGround } from "./system/ground.ts";
+import { refuseProblems, takeLibraries } from "./system/libraries.ts";
+import { missingInterpreters, type TakenPackages, takePackages } from "./system/packages.ts";
 import { rootfs } from "./system/rootfs.ts";
-import type { Closure } from "./types.ts";
+import type { Closure, ClosureEntry, ClosurePart } from "./types.ts";
 
 /** A Node.js app; the version of its target is known when the runtime has been found. */
 export interface NodeProgram extends Omit<NodeProject, "target"> {
@@ -21,12 +27,28 @@ export interface NodeProgram extends Omit<NodeProject, "target"> {
   readonly nodeOptions: readonly string[];
 }
 
-/** A static program. */
-export interface BinaryProgram {
+/** A program that runs by itself. */
+export interface BinaryProgram extends Binary {
   readonly kind: "binary";
-  readonly file: string;
-  /** The program alone, without accounts, certificates and folders around it. */
+  /** The program and its libraries alone, without accounts, certificates and folders around them. */
   readonly bare: boolean;
+}
+
+/** A program of a Debian package. */
+export interface PackagedProgram {
+  readonly kind: "package";
+  /** Path in the image. */
+  readonly entry: string;
+}
+
+export type Program = NodeProgram | BinaryProgram | PackagedProgram;
+
+/** What lies under the program. */
+export interface GroundRequest {
+  /** Where libraries come from: Debian, a folder (`/` is this machine), or nowhere. */
+  readonly libraries: "debian" | "scratch" | { readonly folder: string };
+  /** Debian packages to add. */
+  readonly packages: readonly string[];
 }
 
 /** How the program is started. */
@@ -51,30 +73,35 @@ const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 export async function closureOf(
   context: Context,
   sources: Sources,
-  program: NodeProgram | BinaryProgram,
+  program: Program,
   platform: Platform,
+  request: GroundRequest,
 ): Promise<ProgramClosure> {
-  if (program.kind === "node") return closureOfNode(context, sources, program, platform);
-  return program.bare ? closureOfBareBinary(program, platform) : closureOfBinary(sources, program, platform);
+  const system = await System.open(sources, platform, request);
+  if (program.kind === "node") return closureOfNode(context, sources, system, program);
+  if (program.kind === "package") return closureOfPackaged(system, program);
+  return closureOfBinary(sources, system, program);
 }
 
 async function closureOfNode(
   context: Context,
   sources: Sources,
+  system: System,
   program: NodeProgram,
-  platform: Platform,
 ): Promise<ProgramClosure> {
-  const architecture = architectureOf(platform);
+  const { platform } = system;
   const runtime = await findRuntime(sources, program.runtime, platform);
-  const taken = new DebianFiles(sources.debian, architecture);
-  const [app, { binary, part }] = await Promise.all([
+  const [app, { part }] = await Promise.all([
     nodeClosure(context, { ...program, target: { node: runtime.version, platform } }),
     runtime.load(),
-    taken.takeCertificates(),
+    system.takeDefaults(),
   ]);
-  await takeLibraries(sources.debian, architecture, taken, { path: nodePath, content: binary });
+  const own = filesOf([...part.entries, ...app.entries]);
+  for (const place of [nodePath, ...app.entries.map(({ entry }) => entry.path).filter(isAddon)]) {
+    await system.takeNeeds(own, place);
+  }
   return {
-    closure: composeClosure(platform, [rootfs(), await taken.part(), part, app]),
+    closure: await system.compose([rootfs(), part, app]),
     launch: {
       entrypoint: [nodePath, ...program.nodeOptions, app.entrypoint],
       workdir: path.posix.join("/app", path.relative(program.root, program.folder).split(path.sep).join("/")),
@@ -83,27 +110,126 @@ async function closureOfNode(
   };
 }
 
-async function closureOfBinary(sources: Sources, program: BinaryProgram, platform: Platform): Promise<ProgramClosure> {
-  const taken = new DebianFiles(sources.debian, architectureOf(platform));
-  const [binary] = await Promise.all([binaryClosure(program.file), taken.takeCertificates()]);
+function isAddon(place: string): boolean {
+  return place.endsWith(".node") || /\.so(?:\.[0-9.]+)?$/.test(place);
+}
+
+async function closureOfBinary(sources: Sources, system: System, program: BinaryProgram): Promise<ProgramClosure> {
+  if (!program.bare) await system.takeDefaults();
+  const binary = await binaryClosure(system.ground, sources.cache, program);
   return {
-    closure: composeClosure(platform, [rootfs(), await taken.part(), binary]),
-    launch: { entrypoint: [binary.entrypoint], workdir: "/", env: { PATH, SSL_CERT_FILE: certificatesPath } },
+    closure: await system.compose(program.bare ? [binary] : [rootfs(), binary]),
+    launch: {
+      entrypoint: [binary.entrypoint],
+      workdir: "/",
+      env: program.bare ? { PATH } : { PATH, SSL_CERT_FILE: certificatesPath },
+    },
   };
 }
 
-async function closureOfBareBinary(program: BinaryProgram, platform: Platform): Promise<ProgramClosure> {
-  const binary = await binaryClosure(program.file);
-  return {
-    closure: composeClosure(platform, [binary]),
-    launch: { entrypoint: [binary.entrypoint], workdir: "/", env: { PATH } },
-  };
+async function closureOfPackaged(system: System, { entry }: PackagedProgram): Promise<ProgramClosure> {
+  await system.takeDefaults();
+  const closure = await system.compose([rootfs()]);
+  if ((await findFile(filesOf([...closure.entries.values()]), entry)) === undefined) {
+    const programs = [...closure.entries.keys()].filter((place) => /^\/usr\/s?bin\//.test(place)).slice(0, 12);
+    throw new SlimError("NOT_FOUND", "no package has the entry", {
+      where: entry,
+      ...(programs.length === 0 ? {} : { hint: `there are ${programs.join(", ")}` }),
+    });
+  }
+  return { closure, launch: { entrypoint: [entry], workdir: "/", env: { PATH, SSL_CERT_FILE: certificatesPath } } };
 }
 
-function architectureOf(platform: Platform): string {
-  const architecture = debianArchitecture(platform);
-  if (architecture !== undefined) return architecture;
-  throw new SlimError("PLATFORM", `Debian has nothing for ${formatPlatform(platform)}`, {
-    hint: "a static program can be built with --bare",
-  });
+/** What is put under a program on one platform. */
+class System {
+  readonly platform: Platform;
+  readonly ground: Ground;
+  readonly #taken: DebianFiles | undefined;
+  readonly #packages: TakenPackages;
+  readonly #diagnostics: Diagnostic[] = [];
+
+  private constructor(platform: Platform, ground: Ground, taken: DebianFiles | undefined, packages: TakenPackages) {
+    this.platform = platform;
+    this.ground = ground;
+    this.#taken = taken;
+    this.#packages = packages;
+  }
+
+  static async open(sources: Sources, platform: Platform, { libraries, packages }: GroundRequest): Promise<System> {
+    const architecture = debianArchitecture(platform);
+    const taken = architecture === undefined ? undefined : new DebianFiles(sources.debian, architecture);
+    // Whatever Debian has, it is at hand by leaving the option out.
+    const hint: Ground["hint"] = async ({ name }) => {
+      const owner = architecture && (await sources.debian.libraryPackage(architecture, name).catch(() => undefined));
+      return owner ? `Debian has it in ${owner}: --base debian brings it` : "ship it beside the program";
+    };
+    if (libraries === "scratch" || (libraries === "debian" && architecture === undefined)) {
+      return new System(platform, noGround(hint), taken, { scripts: [], diagnostics: [] });
+    }
+    if (libraries !== "debian") {
+      const ground = await FolderGround.open(libraries.folder, hint);
+      return new System(platform, ground, taken, { scripts: [], diagnostics: hostDiagnostics(libraries.folder) });
+    }
+    const ground = new DebianGround(sources.debian, architecture as string, taken as DebianFiles);
+    const about = { taken: taken as DebianFiles, ground };
+    return new System(
+      platform,
+      ground,
+      taken,
+      await takePackages(sources.debian, architecture as string, packages, about),
+    );
+  }
+
+  /** Certificates, whatever is under the program. */
+  async takeDefaults(): Promise<void> {
+    if (this.#taken === undefined) {
+      throw new SlimError("PLATFORM", `Debian has nothing for ${formatPlatform(this.platform)}`, {
+        hint: "a static program can be built with --bare",
+      });
+    }
+    await this.#taken.takeCertificates();
+  }
+
+  /** Brings what a file of the image needs. @throws SlimError `CLOSURE` */
+  async takeNeeds(own: LibraryFiles, program: string): Promise<void> {
+    const needs = await takeLibraries(this.ground, { own, program });
+    await refuseProblems(this.ground, needs, program);
+    this.#diagnostics.push(...needs.diagnostics);
+  }
+
+  /** Everything together, with what was taken of the system. */
+  async compose(parts: readonly ClosurePart[]): Promise<Closure> {
+    const { ground } = this;
+    const folder: ClosurePart[] = ground instanceof FolderGround ? [await ground.part()] : [];
+    const debian = this.#taken === undefined ? [] : [await this.#taken.part(ground instanceof DebianGround)];
+    const { scripts, diagnostics } = this.#packages;
+    const closure = composeClosure(this.platform, [...parts, ...debian, ...folder]);
+    const files = filesOf([...closure.entries.values()]);
+    const missing = await missingInterpreters(scripts, async (place) => (await findFile(files, place)) !== undefined);
+    return { ...closure, diagnostics: [...closure.diagnostics, ...this.#diagnostics, ...diagnostics, ...missing] };
+  }
+}
+
+function hostDiagnostics(folder: string): Diagnostic[] {
+  if (folder !== "/") return [];
+  return [
+    {
+      code: "host-libraries",
+      severity: "warning",
+      message: "libraries are taken from this machine: another one will give another image",
+      hint: "leave out --base host to take them from Debian",
+    },
+  ];
+}
+
+/** Entries as a loader sees them. */
+function filesOf(entries: readonly ClosureEntry[]): LibraryFiles {
+  const files = new Map(entries.map(({ entry }) => [entry.path, entry]));
+  return {
+    at: async (place) => {
+      const entry = files.get(place);
+      if (entry?.type === "symlink") return { type: "link", target: entry.target };
+      return entry?.type === "file" ? contentFile(entry.content) : undefined;
+    },
+  };
 }

@@ -38,7 +38,18 @@ function merge(a: ClosureEntry, b: ClosureEntry): ClosureEntry {
     });
   }
   const lower = layerNames.indexOf(b.layer) < layerNames.indexOf(a.layer) ? b : a;
-  return { ...lower, reasons: [...a.reasons, ...b.reasons] };
+  return b.reasons.reduce(withReason, { ...lower, reasons: a.reasons });
+}
+
+/** The same entry with one reason more, unless it has that already. */
+export function withReason(entry: ClosureEntry, reason: Reason): ClosureEntry {
+  const same = (one: Reason) =>
+    one.kind === reason.kind &&
+    one.from === reason.from &&
+    one.what === reason.what &&
+    one.file === reason.file &&
+    one.line === reason.line;
+  return entry.reasons.some(same) ? entry : { ...entry, reasons: [...entry.reasons, reason] };
 }
 
 function sameEntry(a: Entry, b: Entry): boolean {

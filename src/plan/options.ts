@@ -4,13 +4,30 @@
  * has the default of the design.
  */
 export interface BuildOptions {
-  /** A folder with a package.json, a JS/TS entry file, or an ELF file. Default: the current folder. */
+  /**
+   * A folder with a package.json, a JS/TS entry file, an ELF file, or a folder of ELF files for several
+   * platforms. Default: the current folder.
+   */
   readonly path?: string;
-  /** What the image is for: `linux/amd64`. Default: the platform of a binary, else this machine's. */
+  /** Programs instead of a path, one for each platform: `dist/app-arm64`, or `linux/arm64=dist/app-arm64`. */
+  readonly binaries?: readonly string[];
+  /**
+   * What the image is for: `linux/amd64`, or several separated by commas. Default: the platforms of
+   * binaries, else this machine's.
+   */
   readonly platform?: string;
+  /** What is under the program: `debian` (default), `host` for this machine's libraries, or `scratch`. */
+  readonly base?: string;
+  /** A folder to take libraries from. */
+  readonly sysroot?: string;
+  /** Debian packages to add, by file. */
+  readonly packages?: readonly string[];
   /** The Node.js runtime: a version or range, the path of a `node` binary, or `host` for the running one. */
   readonly node?: string;
-  /** The program's first file, relative to the project. */
+  /**
+   * The program's first file, relative to the project; the name of the program among those of a folder;
+   * or, absolute and without a path, a program of a package.
+   */
   readonly entry?: string;
   /** Arguments after the entrypoint. */
   readonly cmd?: readonly string[];
@@ -36,6 +53,8 @@ export interface BuildOptions {
   readonly exclude?: readonly string[];
   /** Packages that stay as the files they are, whole. */
   readonly external?: readonly string[];
+  /** Cut symbols and debug information off a binary. */
+  readonly trim?: boolean;
   /** Ship source maps. */
   readonly sourcemap?: boolean;
   /** gzip's level, 1 to 9. Default 6. */
@@ -53,7 +72,11 @@ type Kind = "string" | "boolean" | "number" | "list" | "record";
 /** The form of every option, to check what comes from files and programs without types. */
 export const optionKinds: { readonly [Name in keyof Required<BuildOptions>]: Kind } = {
   path: "string",
+  binaries: "list",
   platform: "string",
+  base: "string",
+  sysroot: "string",
+  packages: "list",
   node: "string",
   entry: "string",
   cmd: "list",
@@ -69,6 +92,7 @@ export const optionKinds: { readonly [Name in keyof Required<BuildOptions>]: Kin
   include: "list",
   exclude: "list",
   external: "list",
+  trim: "boolean",
   sourcemap: "boolean",
   compressionLevel: "number",
   frozen: "boolean",

@@ -1,8 +1,10 @@
+import { realpath } from "node:fs/promises";
 import path from "node:path";
 import type { Context } from "../base/context.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { SlimError } from "../base/error.ts";
-import type { BinaryProgram, NodeProgram } from "../closure/closure.ts";
+import { compareStrings, statOrUndefined } from "../base/files.ts";
+import type { BinaryProgram, GroundRequest, NodeProgram, Program } from "../closure/closure.ts";
 import { parseElf } from "../closure/elf/parse.ts";
 import { withFile } from "../closure/elf/reader.ts";
 import { formatPlatform, type Platform, parsePlatform, platformOfArch } from "../image/platform.ts";
@@ -17,8 +19,9 @@ import { findRoot } from "./workspace.ts";
 
 /** A build with everything decided that can be decided by looking: plain data, nothing is read twice. */
 export interface Plan {
-  readonly program: NodeProgram | BinaryProgram;
-  readonly platform: Platform;
+  /** One for each platform, sorted by platform. */
+  readonly targets: readonly Target[];
+  readonly ground: GroundRequest;
   readonly image: ImagePlan;
   /** Whose npm configuration counts. */
   readonly folder: string;
@@ -31,12 +34,18 @@ export interface Plan {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** What one image is made of. */
+export interface Target {
+  readonly platform: Platform;
+  readonly program: Program;
+}
+
 /**
  * Decides what to build.
  * @throws SlimError `CONFIG`, `NOT_FOUND`, `PLATFORM`, `ELF`
  */
 export async function plan(context: Context, cwd: string, given: BuildOptions, config?: string): Promise<Plan> {
-  const project = await findProject(path.resolve(cwd, given.path ?? "."), cwd);
+  const project = await projectOf(given, cwd);
   const configured = await readConfig(project.folder, config === undefined ? undefined : path.resolve(cwd, config));
   const options = mergeOptions(configured, given);
   for (const tag of options.tags ?? []) {
@@ -54,19 +63,12 @@ export async function plan(context: Context, cwd: string, given: BuildOptions, c
       hint: "1 to 9",
     });
   }
-  const asked = options.platform === undefined ? undefined : parsePlatform(options.platform);
-  const { program, platform, diagnostics } =
-    project.kind === "binary"
-      ? await planBinary(project, options, asked)
-      : await planNode(project, options, asked, cwd);
+  const asked = platformsOf(options.platform);
+  const { targets, diagnostics } = await targetsOf(project, options, asked, cwd);
   return {
-    program,
-    platform,
-    image: planImage(
-      options,
-      project.kind === "node" ? project.manifest : { name: path.basename(project.file) },
-      context.env,
-    ),
+    targets: targets.toSorted((a, b) => compareStrings(formatPlatform(a.platform), formatPlatform(b.platform))),
+    ground: await planGround(options, cwd),
+    image: planImage(options, project.kind === "node" ? project.manifest : named(targets), context.env),
     folder: project.folder,
     lockFile: path.join(project.folder, LOCK_NAME),
     tags: options.tags ?? [],
@@ -78,14 +80,111 @@ export async function plan(context: Context, cwd: string, given: BuildOptions, c
   };
 }
 
-type Decision = { program: Plan["program"]; platform: Platform; diagnostics: readonly Diagnostic[] };
+async function projectOf(
+  { path: target, binaries, packages = [], entry }: BuildOptions,
+  cwd: string,
+): Promise<Project> {
+  if (binaries !== undefined) {
+    if (target !== undefined) throw new SlimError("CONFIG", "a path and binaries are both given", { where: target });
+    return { kind: "binary", files: await Promise.all(binaries.map((one) => binaryOf(one, cwd))), folder: cwd };
+  }
+  if (target === undefined && packages.length > 0 && entry !== undefined && path.posix.isAbsolute(entry)) {
+    return { kind: "package", folder: cwd };
+  }
+  return findProject(path.resolve(cwd, target ?? "."), cwd);
+}
+
+/** The file of `PATH` or `PLATFORM=PATH`; the platform is what its header says, or an error. */
+async function binaryOf(text: string, cwd: string): Promise<string> {
+  const [, platform, rest = text] = /^([a-z0-9]+\/[a-z0-9_]+(?:\/v[0-9]+)?)=(.+)$/.exec(text) ?? [];
+  const file = path.resolve(cwd, rest);
+  if (!(await statOrUndefined(file))?.isFile()) throw new SlimError("NOT_FOUND", "no such file", { where: rest });
+  const actual = await elfPlatform(file);
+  if (platform !== undefined && formatPlatform(parsePlatform(platform)) !== formatPlatform(actual)) {
+    throw new SlimError("PLATFORM", `is for ${formatPlatform(actual)}, not ${platform}`, { where: rest });
+  }
+  return realpath(file);
+}
+
+/** The platforms of a list, each once; undefined when nothing is asked for. */
+function platformsOf(list: string | undefined): readonly Platform[] | undefined {
+  if (list === undefined) return undefined;
+  const byName = new Map(
+    list
+      .split(",")
+      .map(parsePlatform)
+      .map((platform) => [formatPlatform(platform), platform]),
+  );
+  return [...byName.values()];
+}
+
+type Targets = { readonly targets: readonly Target[]; readonly diagnostics: readonly Diagnostic[] };
+
+async function targetsOf(
+  project: Project,
+  options: BuildOptions,
+  asked: readonly Platform[] | undefined,
+  cwd: string,
+): Promise<Targets> {
+  const platforms = asked ?? [platformOfArch(process.arch)];
+  if (project.kind === "binary") return { targets: await planBinaries(project.files, options, asked), diagnostics: [] };
+  if (project.kind === "node") return planNode(project, options, platforms, cwd);
+  refuseOptions(options, ["bare", "node", "trim"], "this is a program of a package");
+  const program = { kind: "package", entry: path.posix.normalize(options.entry ?? "") } as const;
+  return { targets: platforms.map((platform) => ({ platform, program })), diagnostics: [] };
+}
+
+function refuseOptions(options: BuildOptions, names: readonly (keyof BuildOptions)[], why: string): void {
+  const given = names.find((name) => options[name] !== undefined && options[name] !== false);
+  if (given !== undefined)
+    throw new SlimError("CONFIG", `--${given} means nothing here: ${why}`, { where: `--${given}` });
+}
+
+/** @throws SlimError `CONFIG` */
+async function planGround(
+  { base = "debian", sysroot, packages = [] }: BuildOptions,
+  cwd: string,
+): Promise<GroundRequest> {
+  if (base !== "debian" && base !== "host" && base !== "scratch") {
+    throw new SlimError("CONFIG", `"${base}" is not a base`, { where: "--base", hint: "debian, host or scratch" });
+  }
+  if (sysroot !== undefined && base !== "debian") {
+    throw new SlimError("CONFIG", `--sysroot and --base ${base} both say where libraries come from`, {
+      where: "--sysroot",
+    });
+  }
+  const folder = base === "host" ? "/" : sysroot === undefined ? undefined : path.resolve(cwd, sysroot);
+  if (folder !== undefined && !(await statOrUndefined(folder))?.isDirectory()) {
+    throw new SlimError("NOT_FOUND", "no such folder", { where: `--sysroot ${sysroot}` });
+  }
+  const libraries = folder !== undefined ? { folder } : base === "scratch" ? "scratch" : "debian";
+  if (packages.length > 0 && libraries !== "debian") {
+    throw new SlimError("CONFIG", "packages need Debian's libraries under them", {
+      where: "--package",
+      hint: "leave out --base and --sysroot",
+    });
+  }
+  const bad = packages.find((name) => !/^[a-z0-9][a-z0-9+.-]+$/.test(name));
+  if (bad !== undefined)
+    throw new SlimError("CONFIG", `"${bad}" is not the name of a Debian package`, { where: "--package" });
+  return { libraries, packages: [...new Set(packages)].sort(compareStrings) };
+}
+
+/** What the image is called when no package.json says it: the name that all programs have. */
+function named(targets: readonly Target[]): { name?: string } {
+  const names = targets.map(({ program }) =>
+    program.kind === "binary" ? program.file : program.kind === "package" ? program.entry : "",
+  );
+  const [name, ...others] = new Set(names.map((file) => path.basename(file)));
+  return name === undefined || others.length > 0 ? {} : { name };
+}
 
 async function planNode(
   project: Project & { kind: "node" },
   options: BuildOptions,
-  asked: Platform | undefined,
+  platforms: readonly Platform[],
   cwd: string,
-): Promise<Decision> {
+): Promise<Targets> {
   if (options.bare) {
     throw new SlimError("CONFIG", "a Node.js app cannot be bare: it needs its runtime", { where: "--bare" });
   }
@@ -109,9 +208,9 @@ async function planNode(
     exclude: options.exclude ?? [],
     external: options.external ?? [],
     sourcemap: options.sourcemap ?? false,
-    runtime: await planRuntime(folder, manifest, options.node, cwd),
+    runtime: await planRuntime(folder, manifest, options.node, platforms, cwd),
   };
-  return { program, platform: asked ?? platformOfArch(process.arch), diagnostics: entry.diagnostics };
+  return { targets: platforms.map((platform) => ({ platform, program })), diagnostics: entry.diagnostics };
 }
 
 function planMode(mode: string): "bundle" | "files" {
@@ -119,32 +218,54 @@ function planMode(mode: string): "bundle" | "files" {
   throw new SlimError("CONFIG", `"${mode}" is not a mode`, { where: "--mode", hint: "bundle or files" });
 }
 
-async function planBinary(
-  { file }: Project & { kind: "binary" },
+async function planBinaries(
+  files: readonly string[],
   options: BuildOptions,
-  asked: Platform | undefined,
-): Promise<Decision> {
-  for (const name of ["entry", "node"] as const) {
-    if (options[name] === undefined) continue;
-    throw new SlimError("CONFIG", `--${name} is for Node.js apps; this is a binary`, { where: file });
+  asked: readonly Platform[] | undefined,
+): Promise<readonly Target[]> {
+  refuseOptions(options, ["node"], "this is a binary");
+  if (files.length === 1) refuseOptions(options, ["entry"], "this is a binary");
+  const named = options.entry === undefined ? files : files.filter((file) => path.basename(file) === options.entry);
+  const byPlatform = new Map<string, { platform: Platform; file: string }>();
+  for (const file of named) {
+    const platform = await elfPlatform(file);
+    const name = formatPlatform(platform);
+    const other = byPlatform.get(name)?.file;
+    if (other !== undefined) {
+      throw new SlimError("CONFIG", `is for ${name}, and so is ${other}`, {
+        where: file,
+        hint: "choose by --entry NAME, or name the file for each platform",
+      });
+    }
+    byPlatform.set(name, { platform, file });
   }
-  const elf = await withFile(file, (reader) => parseElf(reader, file));
-  if (elf.platform === undefined)
+  const wanted = asked?.map(formatPlatform) ?? [...byPlatform.keys()];
+  return wanted.map((name) => {
+    const found = byPlatform.get(name);
+    if (found === undefined) {
+      const there = [...byPlatform.keys()].join(", ");
+      throw new SlimError("PLATFORM", `is for ${there || "no platform"}, not ${name}`, { where: files[0] ?? "" });
+    }
+    const program: BinaryProgram = {
+      kind: "binary",
+      file: found.file,
+      bare: options.bare ?? false,
+      trim: options.trim ?? false,
+    };
+    return { platform: found.platform, program };
+  });
+}
+
+/** @throws SlimError `ELF` for what is no program of any platform */
+async function elfPlatform(file: string): Promise<Platform> {
+  const { platform, linkage } = await withFile(file, (reader) => parseElf(reader, file));
+  if (platform === undefined)
     throw new SlimError("ELF", "is for a machine that no image platform names", { where: file });
-  if (asked !== undefined && formatPlatform(asked) !== formatPlatform(elf.platform)) {
-    throw new SlimError("PLATFORM", `is for ${formatPlatform(elf.platform)}, not ${formatPlatform(asked)}`, {
+  if (linkage === "library" || linkage === "other") {
+    throw new SlimError("ELF", "is not a program", {
       where: file,
+      hint: "point at an executable, not at a library or an object file",
     });
   }
-  if (elf.linkage !== "static" && elf.linkage !== "static-pie") {
-    throw new SlimError("ELF", "is not a static program", {
-      where: file,
-      hint: "link it statically; dynamic programs are not supported yet",
-    });
-  }
-  return {
-    program: { kind: "binary", file, bare: options.bare ?? false },
-    platform: elf.platform,
-    diagnostics: [],
-  };
+  return platform;
 }

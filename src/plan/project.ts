@@ -1,13 +1,21 @@
-import { open, realpath } from "node:fs/promises";
+import { open, readdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { ioError, SlimError } from "../base/error.ts";
-import { statOrUndefined } from "../base/files.ts";
+import { compareStrings, statOrUndefined } from "../base/files.ts";
 import { readJson } from "./config.ts";
 
 /** What a user points at, before anything is decided about it. */
 export type Project =
-  | { readonly kind: "binary"; readonly file: string; readonly folder: string }
+  | {
+      readonly kind: "binary";
+      /** Absolute, without links; several where they are for several platforms. */
+      readonly files: readonly string[];
+      /** Where configuration and lock are. */
+      readonly folder: string;
+    }
+  /** A program out of a Debian package. */
+  | { readonly kind: "package"; readonly folder: string }
   | {
       readonly kind: "node";
       /** Where package.json is, or the folder of the entry file where there is none. */
@@ -50,6 +58,8 @@ export async function findProject(target: string, folder: string): Promise<Proje
   }
   if (found.isDirectory()) {
     if (!(await statOrUndefined(path.join(target, "package.json")))) {
+      const files = await findPrograms(target);
+      if (files.length > 0) return { kind: "binary", files, folder };
       throw new SlimError("CONFIG", "is not a project: it has no package.json", {
         where: target,
         hint: "point at a folder with a package.json, a JS/TS entry file, or an ELF binary",
@@ -58,7 +68,7 @@ export async function findProject(target: string, folder: string): Promise<Proje
     const real = await realpath(target);
     return { kind: "node", folder: real, manifest: await readManifest(real) };
   }
-  if (await startsLikeElf(target)) return { kind: "binary", file: await realpath(target), folder };
+  if (await startsLikeElf(target)) return { kind: "binary", files: [await realpath(target)], folder };
   if (!script.test(target)) {
     throw new SlimError("CONFIG", "is not something slim can build", {
       where: target,
@@ -101,6 +111,26 @@ async function nearestManifest(folder: string): Promise<string | undefined> {
     if (await statOrUndefined(path.join(at, "package.json"))) return at;
     if (at === path.dirname(at)) return undefined;
   }
+}
+
+/** How deep programs lie: `target/x86_64-unknown-linux-musl/release/app`, `dist/app_linux_arm64/app`. */
+const MAX_DEPTH = 4;
+/** What cargo keeps beside its results, and folders nobody builds programs into. */
+const passedOver = new Set(["build", "deps", "examples", "incremental", "node_modules", "debug"]);
+
+/** Executable ELF files of a folder as compilers lay them out, sorted. */
+async function findPrograms(folder: string, depth = 1): Promise<string[]> {
+  const found: string[] = [];
+  for (const entry of (await readdir(folder, { withFileTypes: true })).sort((a, b) => compareStrings(a.name, b.name))) {
+    const file = path.join(folder, entry.name);
+    if (entry.isDirectory() && depth < MAX_DEPTH && !entry.name.startsWith(".") && !passedOver.has(entry.name)) {
+      found.push(...(await findPrograms(file, depth + 1)));
+    }
+    if (entry.isFile() && ((await stat(file)).mode & 0o111) !== 0 && (await startsLikeElf(file))) {
+      found.push(await realpath(file));
+    }
+  }
+  return found;
 }
 
 async function startsLikeElf(file: string): Promise<boolean> {

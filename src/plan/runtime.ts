@@ -4,6 +4,7 @@ import semver from "semver";
 import { ioError, SlimError, systemCode } from "../base/error.ts";
 import { statOrUndefined } from "../base/files.ts";
 import type { RuntimeRequest } from "../closure/node/runtime.ts";
+import type { Platform } from "../image/platform.ts";
 import type { Manifest } from "./project.ts";
 
 /** Code names of the lines with long-term support, as `lts/NAME` in .nvmrc says them. https://github.com/nodejs/Release */
@@ -18,8 +19,10 @@ export async function planRuntime(
   folder: string,
   manifest: Manifest,
   asked: string | undefined,
+  platforms: readonly Platform[],
   cwd: string,
 ): Promise<RuntimeRequest> {
+  const request = (text: string, where: string) => ({ kind: "npm" as const, request: rangeOf(text, where), platforms });
   if (asked === "host") return { kind: "file", file: process.execPath };
   if (asked !== undefined) {
     if (semver.validRange(normalise(asked)) !== null || asked.startsWith("lts")) return request(asked, "--node");
@@ -37,11 +40,11 @@ export async function planRuntime(
   }
   const engines = manifest.engines?.node;
   if (engines !== undefined) return request(engines, `${path.join(folder, "package.json")}: engines.node`);
-  return { kind: "npm", request: "lts" };
+  return request("lts", "default");
 }
 
-function request(text: string, where: string): RuntimeRequest {
-  if (["lts", "lts/*", "--lts"].includes(text)) return { kind: "npm", request: "lts" };
+function rangeOf(text: string, where: string): string {
+  if (["lts", "lts/*", "--lts"].includes(text)) return "lts";
   const wanted = text.startsWith("lts/") ? codenames[text.slice(4).toLowerCase()] : normalise(text);
   const range = wanted === undefined ? null : semver.validRange(wanted);
   if (range === null) {
@@ -50,7 +53,7 @@ function request(text: string, where: string): RuntimeRequest {
       hint: "for example 24, 24.21.0 or lts",
     });
   }
-  return { kind: "npm", request: wanted as string };
+  return wanted as string;
 }
 
 function normalise(text: string): string {

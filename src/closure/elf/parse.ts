@@ -1,3 +1,4 @@
+import { CHUNK } from "../../base/files.ts";
 import type { Platform } from "../../image/platform.ts";
 import { type ByteReader, type FieldRecord, Fields } from "./reader.ts";
 
@@ -272,23 +273,9 @@ const notDynamic: Dynamic = {
 async function readDynamic(fields: Fields, bits: 32 | 64, segments: readonly Segment[]): Promise<Dynamic> {
   const segment = segments.find(({ type }) => type === PT_DYNAMIC);
   if (segment === undefined) return notDynamic;
-  const neededAt: bigint[] = [];
-  const values = new Map<bigint, bigint>();
-  const entrySize = bits / 4;
-  const count = Math.floor(segment.size / entrySize);
-  for (let index = 0; index < count; index += 1) {
-    if (index === MAX_DYNAMIC) throw fields.error("has too many dynamic entries");
-    const record = await fields.record(segment.offset + index * entrySize, entrySize);
-    const tag = bits === 32 ? BigInt(record.u32(0)) : record.u64(0);
-    const value = bits === 32 ? BigInt(record.u32(4)) : record.u64(8);
-    if (tag === DT_NULL) break;
-    if (tag === DT_NEEDED) neededAt.push(value);
-    else if (wanted.has(tag)) values.set(tag, value);
-  }
+  const { neededAt, values } = await readEntries(fields, bits, segment);
   const image = new Image(fields, segments);
-  const strings = values.has(DT_STRTAB)
-    ? image.at(values.get(DT_STRTAB) ?? 0n, values.get(DT_STRSZ))
-    : { start: 0, end: 0 };
+  const strings = stringTable(image, values);
   const names = new Names(fields.another(), strings);
   const named = async (tag: bigint) => {
     const at = values.get(tag);
@@ -310,6 +297,59 @@ async function readDynamic(fields: Fields, bits: 32 | 64, segments: readonly Seg
     versionNeeds: await records.needs(chain(DT_VERNEED, DT_VERNEEDNUM)),
     versions: await records.definitions(chain(DT_VERDEF, DT_VERDEFNUM)),
   };
+}
+
+interface DynamicEntries {
+  /** Where the names of `DT_NEEDED` lie in the string table. */
+  readonly neededAt: readonly bigint[];
+  readonly values: ReadonlyMap<bigint, bigint>;
+}
+
+async function readEntries(fields: Fields, bits: 32 | 64, segment: Segment): Promise<DynamicEntries> {
+  const neededAt: bigint[] = [];
+  const values = new Map<bigint, bigint>();
+  const entrySize = bits / 4;
+  const count = Math.floor(segment.size / entrySize);
+  for (let index = 0; index < count; index += 1) {
+    if (index === MAX_DYNAMIC) throw fields.error("has too many dynamic entries");
+    const record = await fields.record(segment.offset + index * entrySize, entrySize);
+    const tag = bits === 32 ? BigInt(record.u32(0)) : record.u64(0);
+    const value = bits === 32 ? BigInt(record.u32(4)) : record.u64(8);
+    if (tag === DT_NULL) break;
+    if (tag === DT_NEEDED) neededAt.push(value);
+    else if (wanted.has(tag)) values.set(tag, value);
+  }
+  return { neededAt, values };
+}
+
+function stringTable(image: Image, values: ReadonlyMap<bigint, bigint>): Range {
+  const address = values.get(DT_STRTAB);
+  return address === undefined ? { start: 0, end: 0 } : image.at(address, values.get(DT_STRSZ));
+}
+
+/**
+ * Which of these symbols a file may ask for: those whose names stand in the string table of its
+ * dynamic section. Linkers let names share their ends, so a longer name with the same end counts too.
+ * @throws SlimError `ELF`, or what the reader throws
+ */
+export async function mentionedSymbols(
+  reader: ByteReader,
+  name: string,
+  symbols: readonly string[],
+): Promise<string[]> {
+  const header = await readHeader(reader, name);
+  const { fields, bits } = header;
+  const segments = await readSegments(header);
+  const segment = segments.find(({ type }) => type === PT_DYNAMIC);
+  if (segment === undefined) return [];
+  const { start, end } = stringTable(new Image(fields, segments), (await readEntries(fields, bits, segment)).values);
+  const left = new Set(symbols);
+  const overlap = Math.max(...symbols.map(({ length }) => length)) + 1;
+  for (let at = start; at < end && left.size > 0; at += CHUNK - overlap) {
+    const chunk = Buffer.from(await reader.read(at, Math.min(CHUNK, end - at)));
+    for (const symbol of left) if (chunk.includes(`${symbol}\0`)) left.delete(symbol);
+  }
+  return symbols.filter((symbol) => !left.has(symbol));
 }
 
 /** A part of the file: both ends are offsets. */

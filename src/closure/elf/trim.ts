@@ -80,14 +80,17 @@ async function section(fields: Fields, bits: 32 | 64, at: number) {
  * The bytes are read from `file` while they are asked for.
  * @throws SlimError `ELF`, `IO`
  */
-export async function trimFile(file: string): Promise<{ digest: Digest; bytes: AsyncIterable<Uint8Array> }> {
+export async function trimFile(
+  file: string,
+): Promise<{ digest: Digest; bytes: AsyncIterable<Uint8Array>; appendedBytes: number }> {
   const { digest } = await hashFile(file);
   const trim = await withFile(file, (reader) => planTrim(reader, file));
-  if (trim.appendedBytes > 0) return { digest, bytes: createReadStream(file, { highWaterMark: CHUNK }) };
+  const { appendedBytes } = trim;
+  if (appendedBytes > 0) return { digest, bytes: createReadStream(file, { highWaterMark: CHUNK }), appendedBytes };
   const rest = createReadStream(file, { start: trim.header.length, end: trim.size - 1, highWaterMark: CHUNK });
   async function* bytes() {
     yield trim.header;
     yield* rest;
   }
-  return { digest, bytes: bytes() };
+  return { digest, bytes: bytes(), appendedBytes };
 }

@@ -9,9 +9,12 @@ import { parseElf } from "../elf/parse.ts";
 import { withFile } from "../elf/reader.ts";
 import type { ClosurePart } from "../types.ts";
 
-/** Where the Node.js runtime comes from: npm, by a range or `lts`; or a binary on this machine. */
+/**
+ * Where the Node.js runtime comes from: npm, by a range or `lts` and in a version that all platforms
+ * have; or a binary on this machine.
+ */
 export type RuntimeRequest =
-  | { readonly kind: "npm"; readonly request: string }
+  | { readonly kind: "npm"; readonly request: string; readonly platforms: readonly Platform[] }
   | { readonly kind: "file"; readonly file: string };
 
 export const nodePath = "/usr/local/bin/node";
@@ -30,7 +33,7 @@ export interface Runtime {
  */
 export async function findRuntime(sources: Sources, request: RuntimeRequest, platform: Platform): Promise<Runtime> {
   if (request.kind === "file") return runtimeOfFile(request.file, platform);
-  const version = await sources.node.resolve(request.request, [platform]);
+  const version = await sources.node.resolve(request.request, request.platforms);
   return {
     version,
     load: async () => {

@@ -4,6 +4,7 @@ import { compareStrings } from "../../base/files.ts";
 import { bytesContent, type Content } from "../../layer/entry.ts";
 import type { Debian } from "../../sources/debian/debian.ts";
 import type { DebianPackage, PackageFile } from "../../sources/debian/package.ts";
+import { withReason } from "../compose.ts";
 import type { ClosureEntry, ClosurePart, Component, Reason } from "../types.ts";
 
 /** The CA bundle, where OpenSSL, Go and most others look first. */
@@ -43,6 +44,29 @@ export class DebianFiles {
     throw new SlimError("DEBIAN", "has a loop of symbolic links", { where: `${name}: ${wanted}` });
   }
 
+  /** Takes the files of a package that `wanted` says, and the empty folders among them. */
+  async takePackage(name: string, isWanted: (path: string) => boolean): Promise<void> {
+    const found = await this.#debian.package(this.#architecture, name);
+    this.#keep(found);
+    const parents = new Set(found.files.map((file) => path.posix.dirname(file.path)));
+    for (const file of found.files) {
+      // Folders that hold something are made for what they hold.
+      if (!isWanted(file.path) || (file.type === "directory" && parents.has(file.path))) continue;
+      this.#add(found, file, [{ kind: "include", what: `package ${name}` }]);
+    }
+  }
+
+  /** Adds a symbolic link that the package's own scripts would make. */
+  async takeLink(name: string, link: { path: string; target: string }, reason: Reason): Promise<void> {
+    const found = await this.#debian.package(this.#architecture, name);
+    this.#add(found, { type: "symlink", mode: 0o777, ...link }, [reason]);
+  }
+
+  /** Whether a package gave a file. */
+  has(name: string): boolean {
+    return this.#packages.has(name);
+  }
+
   /** The roots that Mozilla trusts, in the one file that Debian's `update-ca-certificates` would make of them. */
   async takeCertificates(): Promise<void> {
     const found = await this.#debian.package(this.#architecture, "ca-certificates");
@@ -61,16 +85,19 @@ export class DebianFiles {
     });
   }
 
-  /** Everything taken, and what describes it. Nothing at all when no package gave a file. */
-  async part(): Promise<ClosurePart> {
-    if (this.#packages.size === 0) return { entries: [], components: [], diagnostics: [] };
+  async #takeOsRelease(): Promise<void> {
     await this.take("base-files", "/usr/lib/os-release", { kind: "metadata", what: "os-release" });
-    this.#set({
-      entry: { type: "symlink", path: "/etc/os-release", uid: 0, gid: 0, target: "../usr/lib/os-release" },
-      layer: "os",
-      purl: (await this.#debian.package(this.#architecture, "base-files")).purl,
-      reasons: [{ kind: "link", from: "/usr/lib/os-release" }],
-    });
+    const link = { path: "/etc/os-release", target: "../usr/lib/os-release" };
+    await this.takeLink("base-files", link, { kind: "link", from: "/usr/lib/os-release" });
+  }
+
+  /**
+   * Everything taken, and what describes it. Nothing at all when no package gave a file.
+   * @param isDebian whether the system of the image is Debian, as `os-release` then says
+   */
+  async part(isDebian: boolean): Promise<ClosurePart> {
+    if (this.#packages.size === 0) return { entries: [], components: [], diagnostics: [] };
+    if (isDebian) await this.#takeOsRelease();
     // A copyright may stand in another package, which then is described as well.
     const described = new Set<string>();
     for (let next = this.#undescribed(described); next !== undefined; next = this.#undescribed(described)) {
@@ -121,7 +148,9 @@ export class DebianFiles {
     const about = { layer: "os", purl: found.purl, reasons } as const;
     if (file.type === "symlink") {
       this.#set({ entry: { ...common, type: "symlink", target: file.target }, ...about });
-    } else if (file.type === "file") {
+    } else if (file.type === "directory") {
+      this.#set({ entry: { ...common, type: "directory", mode: 0o755 }, ...about });
+    } else {
       this.#checksums.get(found.name)?.set(file.path, file.md5);
       // No image of slim has setuid programs.
       this.#set({ entry: { ...common, type: "file", mode: file.mode & 0o777, content: file.content }, ...about });
@@ -135,8 +164,7 @@ export class DebianFiles {
 
   #set(entry: ClosureEntry): void {
     const before = this.#entries.get(entry.entry.path);
-    const reasons = before === undefined ? entry.reasons : [...before.reasons, ...entry.reasons];
-    this.#entries.set(entry.entry.path, { ...entry, reasons });
+    this.#entries.set(entry.entry.path, entry.reasons.reduce(withReason, { ...entry, reasons: before?.reasons ?? [] }));
   }
 }
 

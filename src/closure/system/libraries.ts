@@ -1,84 +1,153 @@
 import path from "node:path";
+import type { Diagnostic } from "../../base/diagnostic.ts";
 import { SlimError } from "../../base/error.ts";
-import type { Content } from "../../layer/entry.ts";
-import type { Debian } from "../../sources/debian/debian.ts";
-import { type LibraryFile, type LibraryFiles, overlay } from "../elf/files.ts";
-import { bytesReader, withFile } from "../elf/reader.ts";
-import { resolveLibraries } from "../elf/resolve.ts";
-import type { DebianFiles } from "./debian-files.ts";
+import { findFile, type LibraryFiles, overlay } from "../elf/files.ts";
+import { mentionedSymbols } from "../elf/parse.ts";
+import {
+  type LibraryProblem,
+  type LoadedObject,
+  type Open,
+  type Resolution,
+  resolveLibraries,
+} from "../elf/resolve.ts";
+import { isMuslLoader, muslPathFile } from "../elf/search.ts";
+import type { Reason } from "../types.ts";
+import type { Ground } from "./ground.ts";
 
-/** A program or library of the image that needs others. */
+/** What a program or library needs. */
+export interface Needs {
+  /** What came from `own`, the program first. */
+  readonly own: readonly LoadedObject[];
+  readonly problems: readonly LibraryProblem[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
 export interface Needing {
-  /** Its path in the image. */
-  readonly path: string;
-  readonly content: Content;
+  /** Files that are in the image anyway, or come with the program. */
+  readonly own: LibraryFiles;
+  /** Of the program or library, in `own` or the ground. */
+  readonly program: string;
+  /** Where in the image a path of `own` will be, once it is known which of these files come along. */
+  readonly placing?: (own: readonly LoadedObject[]) => (path: string) => string;
 }
 
 /**
- * Brings every library that `program` needs, as the target's loader would find it, from Debian: the
- * package that has the file, then the next one's needs.
- * @throws SlimError `CLOSURE` with the chain to a library that is missing or too old
+ * Finds every library that `program` needs, as the target's loader would, and takes those of the
+ * ground. What `own` has is for the caller to take.
  */
-export async function takeLibraries(
-  debian: Debian,
-  architecture: string,
-  taken: DebianFiles,
-  program: Needing,
-): Promise<void> {
-  const owners = new Map<string, string>();
-  const view = async (name: string): Promise<LibraryFiles> => {
-    const { files } = await debian.package(architecture, name);
-    const seen = new Map<string, LibraryFile>();
-    for (const file of files) {
-      if (file.type === "directory") continue;
-      owners.set(file.path, owners.get(file.path) ?? name);
-      seen.set(file.path, file.type === "symlink" ? { type: "link", target: file.target } : inContent(file.content));
+export async function takeLibraries(ground: Ground, { own, program, placing }: Needing): Promise<Needs> {
+  const files = overlay([own, ground.files]);
+  const about = { files, program, configured: ground.configured, missing: ground.missing.bind(ground) };
+  const first = await resolveLibraries(about);
+  const opens = await openedByHabit(files, first);
+  const resolution = opens.length === 0 ? first : await resolveLibraries({ ...about, opens });
+  const isOwn = async (place: string) => (await own.at(place)) !== undefined;
+  const found: LoadedObject[] = [];
+  for (const object of resolution.objects) if (await isOwn(object.path)) found.push(object);
+  const placed = placing?.(found) ?? ((at: string) => at);
+  for (const object of resolution.objects) {
+    for (const place of [...object.links.map((link) => link.path), object.path]) {
+      if (await isOwn(place)) continue;
+      for (const reason of object.reasons) await ground.take(place, placedReason(reason, placed));
     }
-    return { at: async (at) => seen.get(at) };
+  }
+  await takeConfiguration(ground, files, resolution);
+  return {
+    own: found,
+    problems: resolution.problems.map((problem) => ({ ...problem, message: message(problem, placed) })),
+    diagnostics: [...optionalLibraries(resolution, placed), ...(await encodings(files, program, resolution, placed))],
   };
-  const itself: LibraryFiles = { at: async (at) => (at === program.path ? inContent(program.content) : undefined) };
-  const { objects, problems } = await resolveLibraries({
-    // base-files has the links that make /lib and /lib64 parts of /usr.
-    files: overlay([itself, await view("base-files")]),
-    program: program.path,
-    missing: async (name) => {
-      const owner = await debian.libraryPackage(architecture, path.posix.basename(name));
-      return owner === undefined ? undefined : view(owner);
-    },
-  });
-  const [problem] = problems;
-  if (problem !== undefined) {
-    throw new SlimError("CLOSURE", problem.message, {
-      where: program.path,
-      hint: "Debian trixie does not have it; ship the library with the program",
-    });
-  }
-  for (const object of objects) {
-    const chain = [...object.links.map((link) => link.path), object.path];
-    for (const place of chain) {
-      const owner = owners.get(place);
-      if (owner === undefined) continue;
-      for (const reason of object.reasons) await taken.take(owner, place, reason);
-    }
-  }
 }
 
-function inContent(content: Content): LibraryFile {
-  return {
-    type: "file",
-    withReader: async (use) => {
-      const { place, size } = content;
-      if (place !== undefined) {
-        return withFile(place.file, ({ read }) =>
-          use({
-            size,
-            read: (offset, length) => read(place.offset + offset, Math.min(length, Math.max(0, size - offset))),
-          }),
-        );
-      }
-      const parts: Uint8Array[] = [];
-      for await (const chunk of content.open()) parts.push(chunk);
-      return use(bytesReader(Buffer.concat(parts)));
+/** @throws SlimError `CLOSURE` with the chain to a library that is missing or too old */
+export async function refuseProblems(ground: Ground, { problems }: Needs, where: string): Promise<void> {
+  const [problem] = problems;
+  if (problem === undefined) return;
+  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : "";
+  throw new SlimError("CLOSURE", `${problem.message}${more}`, { where, hint: await ground.hint(problem) });
+}
+
+export function placedReason(reason: Reason, placed: (path: string) => string): Reason {
+  return reason.from === undefined ? reason : { ...reason, from: placed(reason.from) };
+}
+
+function message({ message: text, chain }: LibraryProblem, placed: (path: string) => string): string {
+  const [program = "", ...rest] = chain;
+  return text.replace(chain.join(" -> "), [placed(program), ...rest].join(" -> "));
+}
+
+const glibc = "libc.so.6";
+
+/** Calls that let glibc open libgcc_s to unwind a thread's stack. https://sourceware.org/glibc/manual */
+const unwinding = ["pthread_cancel", "pthread_exit", "thrd_exit", "backtrace"];
+
+async function openedByHabit(files: LibraryFiles, { objects }: Resolution): Promise<Open[]> {
+  if (!objects.some(({ elf }) => elf.soname === glibc)) return [];
+  for (const object of objects) {
+    if (object.elf.soname === glibc || object.via === "interpreter") continue;
+    if ((await mentioned(files, object.path, unwinding)).length === 0) continue;
+    return [{ names: ["libgcc_s.so.1"], from: glibc, optional: true }];
+  }
+  return [];
+}
+
+async function mentioned(files: LibraryFiles, place: string, symbols: readonly string[]): Promise<string[]> {
+  const found = await findFile(files, place);
+  return (await found?.withReader((reader) => mentionedSymbols(reader, place, symbols))) ?? [];
+}
+
+/** What objects say of themselves that they can make use of, and which is not in the image. */
+function optionalLibraries({ optional, objects }: Resolution, placed: (path: string) => string): Diagnostic[] {
+  const loaded = new Set(objects.flatMap(({ elf, path: place }) => [elf.soname ?? "", path.posix.basename(place)]));
+  return optional
+    .filter(({ note }) => !note.sonames.some((soname) => loaded.has(soname)))
+    .map(({ from, note }) => ({
+      code: "optional-library",
+      severity: "info",
+      message: `${placed(from)} can make use of ${note.sonames.join(" or ")}${note.feature === undefined ? "" : ` for ${note.feature}`} (${note.priority}), which is not in the image`,
+      hint: "add the package that has it with --package, if it is wanted",
+    }));
+}
+
+/** glibc reads other encodings than UTF-8 and ASCII with modules that are files of their own. */
+async function encodings(
+  files: LibraryFiles,
+  program: string,
+  { objects }: Resolution,
+  placed: (path: string) => string,
+): Promise<Diagnostic[]> {
+  if (!objects.some(({ elf }) => elf.soname === glibc)) return [];
+  if ((await mentioned(files, program, ["iconv_open"])).length === 0) return [];
+  return [
+    {
+      code: "encodings",
+      severity: "info",
+      message: `${placed(program)} converts text; encodings other than UTF-8 and ASCII are not in the image`,
+      hint: "--package libc-gconv-modules-extra adds them",
     },
-  };
+  ];
+}
+
+/**
+ * What makes the loader of the image look where libraries were found by configuration: musl's path
+ * file; for glibc, whose cache an image does not have, a link beside its own libraries.
+ */
+async function takeConfiguration(ground: Ground, files: LibraryFiles, { objects }: Resolution): Promise<void> {
+  const configured = objects.filter(({ via }) => via === "configuration");
+  if (configured.length === 0) return;
+  const interpreter = objects[0]?.elf.interpreter;
+  if (interpreter !== undefined && isMuslLoader(interpreter)) {
+    const found = await findFile(files, muslPathFile(interpreter));
+    for (const place of [...(found?.links.map((link) => link.path) ?? []), ...(found ? [found.path] : [])]) {
+      await ground.take(place, { kind: "interpreter", from: interpreter, what: "library folders" });
+    }
+    return;
+  }
+  const beside = objects.find(({ elf }) => elf.soname === glibc)?.path;
+  if (beside === undefined) return;
+  for (const { path: target, elf, reasons } of configured) {
+    const name = elf.soname ?? path.posix.basename(target);
+    const link = { path: path.posix.join(path.posix.dirname(beside), name), target };
+    ground.link?.(link, reasons[0] ?? { kind: "link", from: target });
+  }
 }

@@ -78,8 +78,9 @@ function piped(source: Readable, unpack: zlib.Gunzip): AsyncIterable<Uint8Array>
 }
 
 async function unxz(source: Readable): Promise<AsyncIterable<Uint8Array>> {
-  // The package is CommonJS of a form whose names Node.js does not see.
-  const { XzReadableStream } = (await import("xz-decompress")).default;
+  // The package is CommonJS of a form whose names Node.js does not see, but tsx does.
+  const module = await import("xz-decompress");
+  const { XzReadableStream } = module.default ?? module;
   const compressed = Readable.toWeb(source) as ConstructorParameters<typeof XzReadableStream>[0];
   return new XzReadableStream(compressed) as unknown as AsyncIterable<Uint8Array>;
 }

@@ -29,6 +29,8 @@ export type PackedFile =
 export interface Unpacked {
   readonly control: string;
   readonly hasMaintainerScripts: boolean;
+  /** The script that finishes an installation. */
+  readonly postinst?: string;
   readonly files: readonly PackedFile[];
   /** The bytes of all regular files, one after another: one file to write and to check, not hundreds. */
   readonly pack: Digest;
@@ -42,12 +44,12 @@ export interface Unpacked {
 export async function unpackDeb(cache: Cache, deb: Content, where: string): Promise<Unpacked> {
   const members = await arMembers(cache.pathOf(deb.digest), deb.size, where);
   if (members[0]?.name !== "debian-binary") throw new SlimError("DEBIAN", "is not a Debian package", { where });
-  const { control, hasMaintainerScripts } = await readControl(memberNamed(members, "control.tar", where), where);
+  const control = await readControl(memberNamed(members, "control.tar", where), where);
   const data = memberNamed(members, "data.tar", where);
   const limit = Math.min(limits.unpacked, limits.ratioFree + limits.ratio * data.size);
   const list = new FileList(where);
   const { digest } = await cache.add(list.read(tarEntries(decompress(data.name, data, limit, where), where)));
-  return { control, hasMaintainerScripts, files: list.finish(), pack: digest };
+  return { ...control, files: list.finish(), pack: digest };
 }
 
 interface Member extends Range {
@@ -88,16 +90,18 @@ async function arMembers(file: string, size: number, where: string): Promise<Mem
 
 const scripts = new Set(["preinst", "postinst", "prerm", "postrm", "config"]);
 
-async function readControl(member: Member, where: string): Promise<Pick<Unpacked, "control" | "hasMaintainerScripts">> {
+async function readControl(member: Member, where: string): Promise<Omit<Unpacked, "files" | "pack">> {
   let control: string | undefined;
+  let postinst: string | undefined;
   let hasMaintainerScripts = false;
   for await (const { header, body } of tarEntries(decompress(member.name, member, limits.control, where), where)) {
     const name = cleanPath(header.name, where);
     if (scripts.has(name)) hasMaintainerScripts = true;
     if (name === "control") control = await readText(body, limits.control, where);
+    if (name === "postinst") postinst = await readText(body, limits.control, where);
   }
   if (control === undefined) throw new SlimError("DEBIAN", "has no control file", { where });
-  return { control, hasMaintainerScripts };
+  return { control, hasMaintainerScripts, ...(postinst === undefined ? {} : { postinst }) };
 }
 
 interface TarEntry {

@@ -12,7 +12,7 @@ import { archiveKeys } from "./keys.ts";
 import { hasLibrary, libraryPackageNames, standardLibrary } from "./library.ts";
 import type { Archive, DebianLock, LockedPackage } from "./lock.ts";
 import { Mirror } from "./mirror.ts";
-import { type DebianPackage, type PackageFile, packageUrl, stanza } from "./package.ts";
+import { type DebianPackage, dependencies, type PackageFile, packageUrl, stanza } from "./package.ts";
 import { type Release, readRelease } from "./release.ts";
 import { loadTable, type RowReader, Table } from "./table.ts";
 import { compareVersions } from "./version.ts";
@@ -88,20 +88,36 @@ export class Debian {
   }
 
   /**
-   * The package that has a library in a folder where the loader looks by itself, or undefined when
-   * Debian has none. The answer is proved by the files of the package.
+   * The package that has a library in a folder where the loader looks by itself; else one that
+   * `requester` depends on and that has it in another folder; undefined when Debian has none. The
+   * answer is proved by the files of the package.
+   * @param requester the package of who needs the library
    * @throws SlimError like `package`; `LOCK` when the lock does not tell although frozen
    */
-  async libraryPackage(architecture: string, soname: string): Promise<string | undefined> {
+  async libraryPackage(architecture: string, soname: string, requester?: string): Promise<string | undefined> {
     libraryTriplet(architecture);
     const known = this.#libraries.get(architecture)?.get(soname);
     if (known !== undefined) return known ?? undefined;
     const named = await this.#firstWithLibrary(architecture, soname, libraryPackageNames(soname));
     if (named !== undefined) return named;
     if (this.#options.frozen) throw notLocked(`library ${soname} (${architecture})`);
-    const listed = await this.#firstWithLibrary(architecture, soname, await this.#listed(architecture, soname));
-    inner(this.#libraries, architecture).set(soname, listed ?? null);
-    return listed;
+    const found =
+      (await this.#firstWithLibrary(architecture, soname, await this.#listed(architecture, soname))) ??
+      (requester === undefined ? undefined : await this.#dependencyWith(architecture, soname, requester));
+    inner(this.#libraries, architecture).set(soname, found ?? null);
+    return found;
+  }
+
+  /**
+   * Of what a package depends on, the one that has a file at a path; undefined when none has.
+   * @throws SlimError like `package`; `LOCK` when the lock does not tell although frozen
+   */
+  async dependencyWithFile(architecture: string, name: string, file: string): Promise<DebianPackage | undefined> {
+    const known = this.#libraries.get(architecture)?.get(file);
+    if (known === undefined && this.#options.frozen) throw notLocked(`file ${file} (${architecture})`);
+    const owner = known === undefined ? await this.#dependencyWith(architecture, file, name) : known;
+    inner(this.#libraries, architecture).set(file, owner ?? null);
+    return owner ? await this.package(architecture, owner) : undefined;
   }
 
   /** What the given lock had and what was used beyond it, sorted; undefined when that is nothing. */
@@ -125,6 +141,17 @@ export class Debian {
       if (loaded === undefined || !hasLibrary(loaded.found, architecture, soname)) continue;
       inner(this.#packages, architecture).set(name, loaded.entry);
       return name;
+    }
+    return undefined;
+  }
+
+  /** The dependency of a package that has a file of this name, or at this path. */
+  async #dependencyWith(architecture: string, file: string, requester: string): Promise<string | undefined> {
+    const end = file.startsWith("/") ? file : `/${file}`;
+    const { dependencies } = (await this.#load(architecture, requester)).found;
+    for (const [name = ""] of dependencies) {
+      const { files = [] } = (await this.#loadIfThere(architecture, name))?.found ?? {};
+      if (files.some(({ path, type }) => type !== "directory" && path.endsWith(end))) return name;
     }
     return undefined;
   }
@@ -176,13 +203,13 @@ export class Debian {
     if (!isDigest(digest) || !/^pool\/(?!.*(?:^|\/)\.\.?(?:\/|$))/.test(entry.filename)) {
       throw new SlimError("LOCK", "the entry of a Debian package is damaged", { where: entry.filename });
     }
-    const kept = await cache.get<Unpacked>("deb-1", digest);
+    const kept = await cache.get<Unpacked>("deb-2", digest);
     if (kept !== undefined && (await cache.blob(kept.pack)) !== undefined) return kept;
     const deb = await this.#fetched(entry.archive, entry.filename, { digest, size: entry.size }).catch(
       hinting("run slim lock --update, or set SLIM_DEBIAN_MIRROR to a dated snapshot of Debian that has it"),
     );
     const unpacked = await unpackDeb(cache, deb, entry.filename);
-    await cache.put("deb-1", digest, unpacked);
+    await cache.put("deb-2", digest, unpacked);
     return unpacked;
   }
 
@@ -254,7 +281,7 @@ interface Loaded {
 }
 
 function describe(unpacked: Unpacked, cache: Cache): DebianPackage {
-  const { control, hasMaintainerScripts } = unpacked;
+  const { control, hasMaintainerScripts, postinst } = unpacked;
   const fields = stanza(control);
   const field = (key: string) => fields.get(key) ?? "";
   const [name, version, architecture] = [field("Package"), field("Version"), field("Architecture")];
@@ -268,7 +295,9 @@ function describe(unpacked: Unpacked, cache: Cache): DebianPackage {
     ...(source === undefined ? {} : { source }),
     purl: packageUrl(name, version, architecture),
     control,
+    dependencies: dependencies(fields),
     hasMaintainerScripts,
+    ...(postinst === undefined ? {} : { postinst }),
     files: unpacked.files.map((file) => packageFile(file, pack)),
   };
 }

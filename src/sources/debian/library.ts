@@ -5,13 +5,19 @@ import type { DebianPackage } from "./package.ts";
 const glibc =
   /^(?:ld(?:64)?(?:-linux.*)?\.so\.[0-9]+|lib(?:c|m|dl|pthread|rt|resolv|util|anl|nsl|mvec|BrokenLocale|thread_db|nss_(?:compat|dns|files|hesiod))\.so\.[0-9]+)$/;
 
+/** Whether glibc itself brings a library: all of these are of one version, that of the loader. */
+export function isGlibc(soname: string): boolean {
+  return glibc.test(soname);
+}
+
 /**
  * What Debian names the package of a library, best guess first: after the soname, with a hyphen where
  * name and version would run together, and perhaps with the mark of the 64-bit `time_t` transition.
  * https://www.debian.org/doc/debian-policy/ch-sharedlibs.html#run-time-shared-libraries
  */
 export function libraryPackageNames(soname: string): string[] {
-  if (glibc.test(soname)) return ["libc6"];
+  if (isGlibc(soname)) return ["libc6"];
+  if (/^ld-musl-.+\.so\.1$/.test(soname)) return ["musl"];
   const parts = /^(.+?)(?:\.so\.(.+)|-([0-9][^-]*)\.so)$/.exec(soname);
   if (parts?.[1] === undefined) return [];
   const name = parts[1].toLowerCase().replaceAll("_", "-");

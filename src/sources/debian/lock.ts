@@ -22,8 +22,8 @@ export interface DebianLock {
   /** By Debian's architecture and the name of the package. */
   readonly packages: ByArchitecture<LockedPackage>;
   /**
-   * By Debian's architecture and soname: the package, where Debian's naming policy does not tell it;
-   * null where Debian has none.
+   * By Debian's architecture and soname, or path: the package, where Debian's naming policy does not
+   * tell it; null where there is none.
    */
   readonly libraries?: ByArchitecture<string | null>;
 }

@@ -26,8 +26,12 @@ export interface DebianPackage {
   readonly purl: string;
   /** The control file, as it is in the package. */
   readonly control: string;
+  /** What it depends on: each a list of alternatives, names without versions. */
+  readonly dependencies: readonly (readonly string[])[];
   /** True when installing it would run something that slim does not run. */
   readonly hasMaintainerScripts: boolean;
+  /** The script that would finish an installation; slim does not run it. */
+  readonly postinst?: string;
   readonly files: readonly PackageFile[];
 }
 
@@ -45,6 +49,15 @@ export function stanza(text: string): Map<string, string> {
     }
   }
   return fields;
+}
+
+/** `Pre-Depends` and `Depends`. https://www.debian.org/doc/debian-policy/ch-relationships.html */
+export function dependencies(fields: ReadonlyMap<string, string>): string[][] {
+  const relations = ["Pre-Depends", "Depends"].flatMap((field) => (fields.get(field) ?? "").split(","));
+  const names = relations.map((relation) =>
+    relation.split("|").flatMap((one) => /^\s*([a-z0-9][a-z0-9+.-]*)/.exec(one)?.[1] ?? []),
+  );
+  return names.filter((alternatives) => alternatives.length > 0);
 }
 
 export function packageUrl(name: string, version: string, architecture: string): string {
