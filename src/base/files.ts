@@ -13,6 +13,31 @@ export function temporaryName(file: string): string {
 }
 
 /**
+ * Makes a folder and those above it. Not by Node.js's own recursive mkdir: where a folder is there but
+ * cannot hold another, as /proc, that one tries for ever (seen with 20.20).
+ * @throws what the file system throws
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  if (await makeOne(folder)) return;
+  const parent = path.dirname(folder);
+  if (parent !== folder) await makeFolder(parent);
+  // Where it is still missing although its parent is there, nothing can be made in that parent.
+  if (!(await makeOne(folder))) await mkdir(folder);
+}
+
+/** False when the folder above is not there. */
+async function makeOne(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === "ENOENT") return false;
+    if (code !== "EEXIST" || !(await stat(folder)).isDirectory()) throw error;
+  }
+  return true;
+}
+
+/**
  * Writes a file completely or not at all: a temporary name, fsync, rename. Idempotent; when `write`
  * throws, nothing is left. Missing parent folders are made.
  * @throws SlimError `IO`, or what `write` throws
@@ -25,7 +50,7 @@ export async function writeAtomically<T>(
   const temporary = temporaryName(file);
   let result: T;
   try {
-    await mkdir(path.dirname(file), { recursive: true });
+    await makeFolder(path.dirname(file));
     const handle = await open(temporary, "wx", 0o666);
     try {
       result = await write(handle);

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, type Stats } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { open, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { ioError, SlimError, systemCode } from "../base/error.ts";
-import { CHUNK, hashFile, statOrUndefined, writeAll, writeAtomically } from "../base/files.ts";
+import { CHUNK, hashFile, makeFolder, statOrUndefined, writeAll, writeAtomically } from "../base/files.ts";
 import { type Digest, digestOf, splitDigest } from "../image/digest.ts";
 import type { Content } from "./entry.ts";
 
@@ -90,7 +90,7 @@ export class Cache {
   async #stamp(digest: Digest, found: Stats): Promise<void> {
     const stamp = this.#stampPath(digest);
     try {
-      await mkdir(path.dirname(stamp), { recursive: true });
+      await makeFolder(path.dirname(stamp));
       await writeFile(stamp, identityOf(found));
     } catch {
       // Without a stamp the file is hashed again next time.
@@ -110,7 +110,7 @@ export class Cache {
     const temporary = path.join(this.dir, "blobs", `.${randomBytes(8).toString("hex")}.tmp`);
     const failed = new Set<unknown>();
     try {
-      await mkdir(path.join(this.dir, "blobs", "sha256"), { recursive: true });
+      await makeFolder(path.join(this.dir, "blobs", "sha256"));
       const handle = await open(temporary, "wx", 0o666);
       const hash = createHash("sha256");
       try {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, rm } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -8,7 +8,7 @@ import { createGunzip } from "node:zlib";
 import semver from "semver";
 import type { Context } from "../base/context.ts";
 import { ioError, SlimError } from "../base/error.ts";
-import { writeAll } from "../base/files.ts";
+import { makeFolder, writeAll } from "../base/files.ts";
 import type { Digest } from "../image/digest.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
 import type { Cache } from "../layer/cache.ts";
@@ -213,7 +213,7 @@ async function withTemporaryFile<T>(
 ): Promise<T> {
   const file = path.join(folder, `.${randomBytes(8).toString("hex")}.tmp`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const handle = await open(file, "wx", 0o600);
     try {
       await writeAll(handle, content);

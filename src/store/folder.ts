@@ -3,7 +3,7 @@ import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { type Context, throwIfAborted } from "../base/context.ts";
 import { ioError, SlimError } from "../base/error.ts";
-import { CHUNK, statOrUndefined, temporaryName, writeAll } from "../base/files.ts";
+import { CHUNK, makeFolder, statOrUndefined, temporaryName, writeAll } from "../base/files.ts";
 import type { Artifact } from "../image/types.ts";
 import { blobName, blobsOf, indexJson, LAYOUT_BYTES, LAYOUT_FILE, type LayoutFiles, readLayout } from "./oci-layout.ts";
 import type { Output, Store } from "./types.ts";
@@ -59,12 +59,12 @@ async function writeFolder(
   }
   const temporary = temporaryName(path.resolve(folder));
   try {
-    await mkdir(path.dirname(temporary), { recursive: true });
+    await makeFolder(path.dirname(temporary));
     await mkdir(temporary);
     const write = async (name: string, source: AsyncIterable<Uint8Array> | readonly Uint8Array[]) => {
       throwIfAborted(context.signal);
       const file = path.join(temporary, name);
-      await mkdir(path.dirname(file), { recursive: true });
+      await makeFolder(path.dirname(file));
       const handle = await open(file, "wx", 0o666);
       try {
         await writeAll(handle, source);
