@@ -84,12 +84,30 @@ test("an AbortSignal stops the build, and nothing is left", async (t) => {
   t.deepEqual(await listing(cwd), before);
 });
 
+test("an AbortSignal stops the writing to a stream that nobody reads", async (t) => {
+  const controller = new AbortController();
+  const slow = new PassThrough({ highWaterMark: 1 });
+  slow.once("data", () => {
+    slow.pause();
+    controller.abort();
+  });
+  const building = library.build({ cwd, output: slow, cacheDir, signal: controller.signal });
+  await t.throwsAsync(building, { instanceOf: library.SlimError, code: "ABORTED" });
+});
+
+test("a stream that breaks is an error of the output", async (t) => {
+  const broken = new PassThrough({ highWaterMark: 1 });
+  broken.once("data", () => broken.destroy(new Error("broken pipe")));
+  const building = library.build({ cwd, output: broken, cacheDir });
+  await t.throwsAsync(building, { instanceOf: library.SlimError, code: "IO", message: /broken pipe/ });
+});
+
 test("the library writes nothing to the console and does not end the process", async (t) => {
   const script = `
     const { build } = await import(${JSON.stringify(path.join(checkout, "dist/index.js"))});
     process.exit = () => { throw new Error("process.exit was called"); };
     const outcomes = [];
-    for (const call of [{}, { path: "nowhere" }, { output: "/proc/none/image.tar" }, { strict: true, dryRun: true }])
+    for (const call of [{}, { path: "nowhere" }, { output: "/dev/null/image.tar" }, { strict: true, dryRun: true }])
       outcomes.push(await build({ cwd: process.argv[1], cacheDir: process.argv[2], ...call }).then((r) => r.digest ?? "dry", (e) => e.code));
     const { writeFileSync } = await import("node:fs");
     writeFileSync(process.argv[3], JSON.stringify(outcomes));`;

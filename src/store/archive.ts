@@ -1,6 +1,6 @@
+import { once } from "node:events";
 import { type FileHandle, open } from "node:fs/promises";
 import type { Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { type Context, throwIfAborted } from "../base/context.ts";
 import { ioError, SlimError } from "../base/error.ts";
 import { CHUNK, compareStrings, writeAll, writeAtomically } from "../base/files.ts";
@@ -29,14 +29,31 @@ export function archiveStore(file: string): Store {
   };
 }
 
-/** Writes the archive to a stream, such as standard output. */
+/**
+ * Writes the archive to a stream, such as standard output, and does not end it. A reader that has
+ * stopped reading does not keep an abort from coming through.
+ * @throws SlimError `ABORTED`, `IO`
+ */
 export async function writeArchive(
   context: Context,
   artifact: Artifact,
   refs: readonly string[],
   to: Writable,
 ): Promise<void> {
-  await pipeline(archiveBytes(context, artifact, refs), to, { end: false, signal: context.signal });
+  const gone = new AbortController();
+  const stop = (error?: unknown) => gone.abort(error ?? new Error("the reader has gone"));
+  to.once("error", stop).once("close", stop);
+  const signal = AbortSignal.any([context.signal, gone.signal]);
+  try {
+    for await (const chunk of archiveBytes(context, artifact, refs)) {
+      if (!to.write(chunk)) await once(to, "drain", { signal });
+    }
+  } catch (error) {
+    throwIfAborted(context.signal);
+    throw ioError(gone.signal.aborted ? gone.signal.reason : error, "the output stream", "write");
+  } finally {
+    to.off("error", stop).off("close", stop);
+  }
 }
 
 async function* archiveBytes(
