@@ -73,8 +73,10 @@ export class Session {
 
   /** @throws as findCredentials */
   credentials(context: Context, repository: string | undefined): Promise<Credentials | undefined> {
-    return remember(this.#credentials, repository ?? "", () =>
-      findCredentials(context, this.#options, this.host, repository),
+    return shared(context, () =>
+      remember(this.#credentials, repository ?? "", () =>
+        findCredentials(context, this.#options, this.host, repository),
+      ),
     );
   }
 
@@ -142,11 +144,13 @@ export class Session {
 
   /** Learns once how to talk to the registry. Anonymous, so nothing can leak to a wrong address. */
   greet(context: Context): Promise<Greeting> {
-    this.#greeting ??= this.#greet(context).catch((error: unknown) => {
-      this.#greeting = undefined;
-      throw error;
+    return shared(context, () => {
+      this.#greeting ??= this.#greet(context).catch((error: unknown) => {
+        this.#greeting = undefined;
+        throw error;
+      });
+      return this.#greeting;
     });
-    return this.#greeting;
   }
 
   async #greet(context: Context): Promise<Greeting> {
@@ -233,7 +237,9 @@ export class Session {
     const known = await kept?.catch(() => undefined);
     const expired = known !== undefined && known.expires <= performance.now();
     if (expired && this.#tokens.get(key) === kept) this.#tokens.delete(key);
-    return remember(this.#tokens, key, () => this.#fetchToken(context, challenge, credentials, scopes));
+    return shared(context, () =>
+      remember(this.#tokens, key, () => this.#fetchToken(context, challenge, credentials, scopes)),
+    );
   }
 
   async #fetchToken(
@@ -362,6 +368,18 @@ function readToken(answer: Answer): Token {
   const given = isRecord(body) ? Number(body.expires_in) : Number.NaN;
   const life = Number.isFinite(given) && given > 0 ? given : TOKEN_LIFE;
   return { value: text, expires: performance.now() + life * 1000 * TOKEN_USE };
+}
+
+/** Waits for work that another caller may have begun; when that one gave up, begins it anew. */
+async function shared<T>(context: Context, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      const othersEnd = error instanceof SlimError && error.code === "ABORTED" && !context.signal.aborted;
+      if (!othersEnd) throw error;
+    }
+  }
 }
 
 /** Work that several callers wait for is done once; what failed is forgotten. */

@@ -15,7 +15,7 @@ import { type Network, type RegistryOptions, type Timing, usualNetwork, usualTim
 import { clean } from "./problem.ts";
 
 /** A body that can be sent again: each `open` starts at the first byte. */
-export interface Body {
+interface Body {
   readonly size: number;
   open(): AsyncIterable<Uint8Array>;
 }

@@ -393,3 +393,26 @@ test("a 401 from another host is not answered with a token", async (t) => {
   await registry.stop();
   await other.stop();
 });
+
+test("one caller that stops does not stop another that waits for the same token", async (t) => {
+  const first = new AbortController();
+  let asked = 0;
+  await withTokens(
+    async ({ client, ref, registry }) => {
+      const one = client();
+      const stopped = t.throwsAsync(one.push(contextOf({}, first.signal), imageOf(), [ref]));
+      const going = one.push(contextOf(), imageOf(), [ref]);
+      t.is(((await stopped) as SlimError).code, "ABORTED");
+      await going;
+      t.true(registry.isWhole("a/b", "1"));
+      t.true(asked >= 2);
+    },
+    {
+      answer: () => {
+        asked += 1;
+        if (asked === 1) first.abort();
+        return undefined;
+      },
+    },
+  );
+});
