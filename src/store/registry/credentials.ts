@@ -263,7 +263,13 @@ function runHelper(
     child.on("error", (error) => {
       if (context.signal.aborted) return reject(aborted(context.signal.reason));
       const missing = systemCode(error) === "ENOENT";
-      fail(missing ? "the configured credential helper is not installed" : "the credential helper cannot be run");
+      if (!missing || verb !== "get") {
+        fail(missing ? "the configured credential helper is not installed" : "the credential helper cannot be run");
+        return;
+      }
+      // Configurations move between machines, and what is public can be read without.
+      context.report({ type: "warning", message: `the configured credential helper ${command} is not installed` });
+      resolve(undefined);
     });
     child.on("close", (code, signal) => {
       if (code === 0) return resolve(output);

@@ -188,10 +188,11 @@ export class Session {
 
   /** The header for a request, as far as is known what the registry wants. */
   async #authorization(context: Context, request: RegistryRequest): Promise<string | undefined> {
+    const challenge = this.#challenge ?? (await this.greet(context)).challenge;
+    // Nobody is asked for credentials that nobody wants.
+    if (challenge === undefined) return undefined;
     const credentials = await this.credentials(context, request.repository);
     if (credentials?.kind === "bearer") return `Bearer ${credentials.token}`;
-    const challenge = this.#challenge ?? (await this.greet(context)).challenge;
-    if (challenge === undefined) return undefined;
     if (challenge.scheme === "basic") return basic(credentials);
     return `Bearer ${(await this.#token(context, challenge, credentials, request.scopes)).value}`;
   }
@@ -204,7 +205,7 @@ export class Session {
     refused: string | undefined,
   ): Promise<string | undefined> {
     const credentials = await this.credentials(context, request.repository);
-    if (credentials?.kind === "bearer") return undefined;
+    if (credentials?.kind === "bearer") return `Bearer ${credentials.token}`;
     if (asked.scheme === "basic") {
       this.#challenge = asked;
       return basic(credentials);

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "ava";
@@ -176,7 +176,6 @@ test("the time of day does not matter: a token that calls itself issued long ago
 
 test("an identity token is exchanged by POST", async (t) => {
   const folder = await mkdtemp(path.join(tmpdir(), "slim-auth-"));
-  const { writeFile } = await import("node:fs/promises");
   await withTokens(
     async ({ registry, tokens, ref }) => {
       const file = path.join(folder, "config.json");
@@ -415,4 +414,19 @@ test("one caller that stops does not stop another that waits for the same token"
       },
     },
   );
+});
+
+test("a token that is stored as such is sent as it is", async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), "slim-bearer-"));
+  const file = path.join(folder, "config.json");
+  const options: StrictOptions = {
+    challenge: 'Bearer realm="http://127.0.0.1:1/none"',
+    authorized: (header) => header === "Bearer ready-made",
+  };
+  const registry = await StrictRegistry.start(options);
+  t.teardown(() => registry.stop());
+  await writeFile(file, JSON.stringify({ auths: { [registry.host]: { registrytoken: "ready-made" } } }));
+  await new RegistryClient({ timing, registryConfig: file }).push(contextOf(), imageOf(), [`${registry.host}/a:1`]);
+  t.true(registry.isWhole("a", "1"));
+  await rm(folder, { recursive: true });
 });

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createPrivateKey } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -149,6 +149,24 @@ real("push, skopeo inspects and copies, pull", async (t) => {
     }
     const arm = await client.read(contextOf(), `${host}/other:1`, { os: "linux", architecture: "arm64" });
     t.is(arm.descriptor.digest, (artifact.images[1] as Image).descriptor.digest);
+  });
+});
+
+const podmanThere = there && spawnSync("podman", ["--version"]).status === 0;
+
+(podmanThere ? test : test.skip)("podman pulls what was pushed, and pushes what is read", async (t) => {
+  await withServer({}, async ({ host }) => {
+    const client = new RegistryClient();
+    await client.push(contextOf(), index(), [`${host}/a:1`]);
+    const at = path.join(folder, "podman");
+    const podman = (...args: string[]) =>
+      run("podman", ["--root", `${at}/root`, "--runroot", `${at}/run`, "--storage-driver", "vfs", ...args]);
+    await podman("pull", "--quiet", "--tls-verify=false", `${host}/a:1`);
+    const [seen] = JSON.parse(await podman("image", "inspect", `${host}/a:1`));
+    t.deepEqual(seen.RootFS.Layers, imageOf().config.rootfs.diff_ids);
+    await podman("push", "--quiet", "--tls-verify=false", `${host}/a:1`, `docker://${host}/b:1`);
+    const back = await client.read(contextOf(), `${host}/b:1`);
+    t.like(back, { kind: "image", config: { architecture: "amd64" } });
   });
 });
 
