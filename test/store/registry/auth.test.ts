@@ -9,7 +9,7 @@ import { answer, type Exchange, refuse, type StrictOptions, StrictRegistry } fro
 import { contextOf, imageOf, readAll } from "../../support/registry-images.ts";
 import { allows, claimsOf, TokenServer, type TokenServerOptions } from "../../support/registry-token.ts";
 
-const timing = { pause: 2, second: 10, stall: 2000, answer: 2000 };
+const timing = { pause: 2, second: 10, stall: 20_000, answer: 20_000 };
 const secret = "s3cret-pässword";
 const login = { username: "me", password: secret };
 const basic = (username: string, password: string) =>

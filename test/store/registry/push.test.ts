@@ -7,7 +7,7 @@ import type { Store } from "../../../src/store/types.ts";
 import { answer, refuse, type StrictOptions, StrictRegistry } from "../../support/registry.ts";
 import { contextOf, imageOf, indexOf, readAll } from "../../support/registry-images.ts";
 
-const timing = { pause: 2, second: 10, stall: 2000, answer: 2000 };
+const timing = { pause: 2, second: 10, stall: 20_000, answer: 20_000 };
 
 async function withRegistry(options: StrictOptions, use: (registry: StrictRegistry) => Promise<void>): Promise<void> {
   const registry = await StrictRegistry.start(options);
