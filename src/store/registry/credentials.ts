@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { readFile, realpath } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
-import type { Context } from "../../base/context.ts";
+import { aborted, type Context } from "../../base/context.ts";
 import { ioError, SlimError, systemCode } from "../../base/error.ts";
 import { writeAtomically } from "../../base/files.ts";
 import type { Login, RegistryOptions } from "./options.ts";
@@ -261,8 +261,15 @@ function runHelper(
     child.stdin.on("error", () => {});
     child.stdin.end(input);
     child.on("error", (error) => {
+      if (context.signal.aborted) return reject(aborted(context.signal.reason));
       const missing = systemCode(error) === "ENOENT";
-      fail(missing ? "the configured credential helper is not installed" : "the credential helper cannot be run");
+      if (!missing || verb !== "get") {
+        fail(missing ? "the configured credential helper is not installed" : "the credential helper cannot be run");
+        return;
+      }
+      // Configurations move between machines, and what is public can be read without.
+      context.report({ type: "warning", message: `the configured credential helper ${command} is not installed` });
+      resolve(undefined);
     });
     child.on("close", (code, signal) => {
       if (code === 0) return resolve(output);

@@ -1,9 +1,10 @@
 import { SlimError } from "../../base/error.ts";
 import { type Digest, digestOf } from "../../image/digest.ts";
 import { mediaTypes } from "../../image/types.ts";
-import { hasCode, isRecord, problemOf } from "./problem.ts";
+import { hasCode, problemOf } from "./problem.ts";
 import { emptyDescriptor, hasReferrersApi } from "./referrers.ts";
 import { once, type Repository } from "./repository.ts";
+import { isIndex, parseManifest } from "./tree.ts";
 
 /** One question that was put to a registry. */
 export interface Finding {
@@ -86,7 +87,7 @@ export async function diagnose(repository: Repository, tagOrDigest: string): Pro
   );
   if (upload !== undefined) {
     findings.push(upload);
-    const layer = found && firstBlob(found.bytes);
+    const layer = found && (await firstBlob(reader, found.bytes).catch(() => undefined));
     if (layer === undefined) {
       findings.push({ name: "mount", works: undefined, detail: "needs an image in the repository to try with" });
     } else {
@@ -210,9 +211,11 @@ async function withdraw(repository: Repository, place: URL): Promise<void> {
   await repository.request("DELETE", place, { doing: "delete an upload", again: false, accept: [404] }).catch(() => {});
 }
 
-/** A layer of a manifest, or nothing for an index. */
-function firstBlob(bytes: Uint8Array): Digest | undefined {
-  const content: unknown = JSON.parse(new TextDecoder().decode(bytes));
-  const layers = isRecord(content) && Array.isArray(content.layers) ? content.layers : [];
-  return layers.find(isRecord)?.digest as Digest | undefined;
+/** A blob that is in the repository: of the manifest, or of the first one in an index. */
+async function firstBlob(repository: Repository, bytes: Uint8Array): Promise<Digest | undefined> {
+  const { content } = parseManifest(bytes, null, repository.where);
+  if (!isIndex(content)) return content.config.digest;
+  const child = content.manifests[0] && (await repository.getManifest(content.manifests[0].digest));
+  const image = child && parseManifest(child.bytes, null, repository.where).content;
+  return image === undefined || isIndex(image) ? undefined : image.config.digest;
 }

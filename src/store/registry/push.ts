@@ -1,10 +1,9 @@
-import { SlimError } from "../../base/error.ts";
 import { type Digest, isDigest } from "../../image/digest.ts";
 import type { Blob } from "../../image/types.ts";
 import { inParallel } from "./parallel.ts";
 import { hasCode, isRecord, problemOf } from "./problem.ts";
 import { linkReferrer } from "./referrers.ts";
-import { once, type RemoteBlob, type Repository } from "./repository.ts";
+import { isStoredWrong, once, type RemoteBlob, type Repository } from "./repository.ts";
 import type { Answer } from "./transport.ts";
 import type { Tree } from "./tree.ts";
 import { uploadBlob } from "./upload.ts";
@@ -155,12 +154,9 @@ async function putManifest(
       // The specification demands this header. Who does not send it may be no registry.
       const proved = answer.headers.get("docker-content-digest") !== null;
       if (proved || (await repository.headManifest(name))?.digest === descriptor.digest) return answer;
-      throw new SlimError("REGISTRY", `the registry took the manifest ${name} but does not have it`, {
-        where: repository.where,
-      });
+      throw repository.notStored(name);
     } catch (error) {
-      const doubtful = error instanceof SlimError && error.cause === undefined && error.code !== "ABORTED";
-      if (!doubtful) throw error;
+      if (!isStoredWrong(error)) throw error;
       await backoff.wait(repository.context, error);
     }
   }

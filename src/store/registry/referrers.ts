@@ -91,7 +91,7 @@ export async function linkReferrer(repository: Repository, tree: Tree, answer: A
 }
 
 /** The descriptor by which a manifest is listed: its type and annotations are lifted out of it. */
-export function referrerOf({ descriptor, content }: Tree): Descriptor {
+function referrerOf({ descriptor, content }: Tree): Descriptor {
   const { mediaType, digest, size } = descriptor;
   const artifactType = content.artifactType || (isIndex(content) ? undefined : content.config.mediaType);
   const { annotations } = content;
@@ -105,7 +105,7 @@ export function referrerOf({ descriptor, content }: Tree): Descriptor {
 }
 
 /** `sha256-<hex>`, cut to what a tag may have. */
-export function fallbackTag(subject: Digest): string {
+function fallbackTag(subject: Digest): string {
   const { algorithm, hex } = splitDigest(subject);
   return `${algorithm.slice(0, 32)}-${hex.slice(0, 64)}`;
 }

@@ -174,14 +174,32 @@ export class Repository {
     return Buffer.concat(chunks);
   }
 
-  /** @throws SlimError `INTEGRITY` when the registry says that it has stored something else */
+  /** @throws SlimError `INTEGRITY` when the registry says that it has stored something else; see isStoredWrong */
   checkDigest(answer: Answer, expected: Digest): void {
     const stored = answer.headers.get("docker-content-digest");
     if (!isDigest(stored) || splitDigest(stored).algorithm !== splitDigest(expected).algorithm) return;
     if (stored !== expected) {
-      throw new SlimError("INTEGRITY", `the registry stored ${stored} instead of ${expected}`, { where: this.where });
+      throw new SlimError("INTEGRITY", `the registry stored ${stored} instead of ${expected}`, {
+        where: this.where,
+        cause: storedWrong,
+      });
     }
   }
+
+  /** The failure of a registry that took a manifest and does not have it; see isStoredWrong. */
+  notStored(name: string): SlimError {
+    return new SlimError("REGISTRY", `the registry took the manifest ${name} but does not have it`, {
+      where: this.where,
+      cause: storedWrong,
+    });
+  }
+}
+
+const storedWrong = Symbol("stored wrong");
+
+/** Whether a registry accepted something and then, by its own word, does not have it. Sent again, it may. */
+export function isStoredWrong(error: unknown): boolean {
+  return error instanceof SlimError && error.cause === storedWrong;
 }
 
 /** Where a partial answer begins. One that begins too late would leave a hole. */

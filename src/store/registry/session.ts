@@ -73,8 +73,10 @@ export class Session {
 
   /** @throws as findCredentials */
   credentials(context: Context, repository: string | undefined): Promise<Credentials | undefined> {
-    return remember(this.#credentials, repository ?? "", () =>
-      findCredentials(context, this.#options, this.host, repository),
+    return shared(context, () =>
+      remember(this.#credentials, repository ?? "", () =>
+        findCredentials(context, this.#options, this.host, repository),
+      ),
     );
   }
 
@@ -142,11 +144,13 @@ export class Session {
 
   /** Learns once how to talk to the registry. Anonymous, so nothing can leak to a wrong address. */
   greet(context: Context): Promise<Greeting> {
-    this.#greeting ??= this.#greet(context).catch((error: unknown) => {
-      this.#greeting = undefined;
-      throw error;
+    return shared(context, () => {
+      this.#greeting ??= this.#greet(context).catch((error: unknown) => {
+        this.#greeting = undefined;
+        throw error;
+      });
+      return this.#greeting;
     });
-    return this.#greeting;
   }
 
   async #greet(context: Context): Promise<Greeting> {
@@ -184,10 +188,11 @@ export class Session {
 
   /** The header for a request, as far as is known what the registry wants. */
   async #authorization(context: Context, request: RegistryRequest): Promise<string | undefined> {
+    const challenge = this.#challenge ?? (await this.greet(context)).challenge;
+    // Nobody is asked for credentials that nobody wants.
+    if (challenge === undefined) return undefined;
     const credentials = await this.credentials(context, request.repository);
     if (credentials?.kind === "bearer") return `Bearer ${credentials.token}`;
-    const challenge = this.#challenge ?? (await this.greet(context)).challenge;
-    if (challenge === undefined) return undefined;
     if (challenge.scheme === "basic") return basic(credentials);
     return `Bearer ${(await this.#token(context, challenge, credentials, request.scopes)).value}`;
   }
@@ -200,7 +205,7 @@ export class Session {
     refused: string | undefined,
   ): Promise<string | undefined> {
     const credentials = await this.credentials(context, request.repository);
-    if (credentials?.kind === "bearer") return undefined;
+    if (credentials?.kind === "bearer") return `Bearer ${credentials.token}`;
     if (asked.scheme === "basic") {
       this.#challenge = asked;
       return basic(credentials);
@@ -233,7 +238,9 @@ export class Session {
     const known = await kept?.catch(() => undefined);
     const expired = known !== undefined && known.expires <= performance.now();
     if (expired && this.#tokens.get(key) === kept) this.#tokens.delete(key);
-    return remember(this.#tokens, key, () => this.#fetchToken(context, challenge, credentials, scopes));
+    return shared(context, () =>
+      remember(this.#tokens, key, () => this.#fetchToken(context, challenge, credentials, scopes)),
+    );
   }
 
   async #fetchToken(
@@ -362,6 +369,18 @@ function readToken(answer: Answer): Token {
   const given = isRecord(body) ? Number(body.expires_in) : Number.NaN;
   const life = Number.isFinite(given) && given > 0 ? given : TOKEN_LIFE;
   return { value: text, expires: performance.now() + life * 1000 * TOKEN_USE };
+}
+
+/** Waits for work that another caller may have begun; when that one gave up, begins it anew. */
+async function shared<T>(context: Context, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      const othersEnd = error instanceof SlimError && error.code === "ABORTED" && !context.signal.aborted;
+      if (!othersEnd) throw error;
+    }
+  }
 }
 
 /** Work that several callers wait for is done once; what failed is forgotten. */

@@ -1,24 +1,16 @@
 import type { LookupAddress } from "node:dns";
-import { readdir, readFile } from "node:fs/promises";
 import http from "node:http";
 import https from "node:https";
-import { homedir } from "node:os";
-import path from "node:path";
 import { Readable } from "node:stream";
-import { rootCertificates } from "node:tls";
 import type { Headers } from "node-fetch";
 import { aborted, type Context, throwIfAborted } from "../../base/context.ts";
-import { ioError, SlimError, systemCode } from "../../base/error.ts";
+import { SlimError, systemCode } from "../../base/error.ts";
 import { redactUrl } from "../../base/http.ts";
 import { isLoopback } from "./address.ts";
+import { tlsOptions } from "./certificates.ts";
 import { type Network, type RegistryOptions, type Timing, usualNetwork, usualTiming } from "./options.ts";
 import { clean } from "./problem.ts";
-
-/** A body that can be sent again: each `open` starts at the first byte. */
-export interface Body {
-  readonly size: number;
-  open(): AsyncIterable<Uint8Array>;
-}
+import { type Body, Watch } from "./watch.ts";
 
 export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -323,150 +315,4 @@ async function readBounded(
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
-}
-
-/** Watches one exchange: stops it when the caller does, or when nothing moves for too long. */
-class Watch {
-  readonly #controller = new AbortController();
-  readonly #outer: AbortSignal;
-  readonly #timing: Timing;
-  readonly #body: Body | undefined;
-  readonly #onAbort = () => this.#controller.abort();
-  #timer: NodeJS.Timeout | undefined;
-  #sent: boolean;
-  /** What the source of the body threw. */
-  sourceError: unknown;
-  /** The time without movement after which the exchange was stopped. */
-  stalled: number | undefined;
-
-  constructor(outer: AbortSignal, timing: Timing, body: Body | undefined) {
-    this.#outer = outer;
-    this.#timing = timing;
-    this.#body = body;
-    this.#sent = body === undefined;
-    outer.addEventListener("abort", this.#onAbort, { once: true });
-    this.#moved(timing.stall);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** The body on its way out. Time that its source takes is not the registry's. */
-  async *outgoing(): AsyncGenerator<Uint8Array> {
-    const body = this.#body;
-    if (body === undefined) return;
-    let size = 0;
-    const check = (ok: boolean) => {
-      if (!ok) throw new SlimError("INTEGRITY", `the content does not have the ${body.size} bytes that were promised`);
-    };
-    try {
-      clearTimeout(this.#timer);
-      for await (const chunk of body.open()) {
-        size += chunk.length;
-        check(size <= body.size);
-        this.#moved(this.#timing.stall);
-        yield chunk;
-        clearTimeout(this.#timer);
-      }
-      check(size === body.size);
-    } catch (error) {
-      this.sourceError = error;
-      throw error;
-    }
-    this.#sent = true;
-    this.#moved(body.size === 0 ? this.#timing.stall : this.#timing.answer);
-  }
-
-  answered(): void {
-    this.#moved(this.#timing.stall);
-  }
-
-  /** The answer's body; the exchange ends with it. A body that was not wholly sent by then is given up. */
-  async *incoming(
-    body: AsyncIterable<Uint8Array> | null,
-    explain: (error: unknown) => unknown,
-  ): AsyncGenerator<Uint8Array> {
-    let whole = false;
-    try {
-      for await (const chunk of body ?? []) {
-        clearTimeout(this.#timer);
-        yield chunk;
-        this.#moved(this.#timing.stall);
-      }
-      whole = this.#sent;
-    } catch (error) {
-      throw explain(error);
-    } finally {
-      this.stop();
-      if (!whole) this.#controller.abort();
-    }
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-    this.#outer.removeEventListener("abort", this.#onAbort);
-  }
-
-  #moved(patience: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.stalled = patience;
-      this.#controller.abort();
-    }, patience);
-  }
-}
-
-/**
- * TLS as Docker and Podman set it up: `certs.d/HOST/` holds CAs (`*.crt`) that are trusted besides the
- * usual ones, and client certificates (`*.cert` with `*.key`).
- * https://docs.docker.com/engine/security/certificates/, containers-certs.d(5)
- * @throws SlimError `IO`, `CONFIG`
- */
-async function tlsOptions(
-  context: Context,
-  host: string,
-  extra: readonly string[],
-  insecure: boolean,
-): Promise<https.AgentOptions> {
-  const ca = [...extra];
-  const client: { cert?: Buffer; key?: Buffer } = {};
-  for (const root of certificateFolders(context)) {
-    const folder = path.join(root, host);
-    const names = (await readdir(folder).catch(() => [])).sort();
-    for (const name of names) {
-      const read = (file: string) =>
-        readFile(path.join(folder, file)).catch((error: unknown) => {
-          throw ioError(error, path.join(folder, file), "read the certificate");
-        });
-      if (name.endsWith(".crt")) ca.push((await read(name)).toString());
-      if (!name.endsWith(".cert") || client.cert !== undefined) continue;
-      const key = name.replace(/cert$/, "key");
-      if (!names.includes(key)) {
-        throw new SlimError("CONFIG", "has no key beside it", { where: path.join(folder, name), hint: `add ${key}` });
-      }
-      client.cert = await read(name);
-      client.key = await read(key);
-    }
-  }
-  return { ...client, ...(await trust(context, ca)), ...(insecure ? { rejectUnauthorized: false } : {}) };
-}
-
-/** Naming a CA to Node replaces all the usual ones, so they are named as well. */
-async function trust(context: Context, ca: readonly string[]): Promise<https.AgentOptions> {
-  if (ca.length === 0) return {};
-  const file = context.env.NODE_EXTRA_CA_CERTS;
-  const own = file === undefined || file === "" ? [] : [await readFile(file, "utf8").catch(() => "")];
-  return { ca: [...rootCertificates, ...own.filter((text) => text !== ""), ...ca] };
-}
-
-function certificateFolders({ env }: Context): readonly string[] {
-  const home = env.HOME ?? homedir();
-  const config = env.XDG_CONFIG_HOME ?? path.join(home, ".config");
-  return [
-    path.join(config, "containers", "certs.d"),
-    "/etc/containers/certs.d",
-    path.join(config, "docker", "certs.d"),
-    "/etc/docker/certs.d",
-  ];
 }

@@ -126,8 +126,7 @@ export function imageOf(tree: Tree, configBytes: Uint8Array | undefined, where: 
   const config = configBytes === undefined ? noConfig(manifest) : parseConfig(configBytes, manifest, where);
   const layers = manifest.layers.map((layer, index): Layer => {
     const blob = tree.blobs[index] as Blob;
-    const diffId = config.rootfs.diff_ids[index] as Digest;
-    return { name: layer.digest, diffId, descriptor: layer, open: () => blob.open() };
+    return { ...blob, name: layer.digest, diffId: config.rootfs.diff_ids[index] as Digest };
   });
   return { kind: "image", descriptor, bytes, manifest, config, configBlob, layers };
 }

@@ -1,9 +1,10 @@
+import { throwIfAborted } from "../../base/context.ts";
 import { SlimError } from "../../base/error.ts";
 import { redactUrl } from "../../base/http.ts";
 import type { Blob } from "../../image/types.ts";
 import { isWorthTrying } from "./backoff.ts";
 import { hasCode, problemOf, refusal } from "./problem.ts";
-import { once, type Repository } from "./repository.ts";
+import { isStoredWrong, once, type Repository } from "./repository.ts";
 import type { Answer } from "./transport.ts";
 
 /**
@@ -43,54 +44,46 @@ export async function uploadBlob(
   blob: Blob,
   from: string | undefined,
 ): Promise<"mounted" | "uploaded"> {
+  const begun = from === undefined ? await begin(repository) : await mount(repository, blob, from);
+  if (begun === "mounted") return "mounted";
+  await sendBlob(repository, blob, begun);
+  return "uploaded";
+}
+
+async function sendBlob(repository: Repository, blob: Blob, begun: Place): Promise<void> {
+  const { context } = repository;
   const { digest } = blob.descriptor;
   const backoff = repository.backoff();
   let way: Way = "whole";
   let lost = 0;
-  let source = from;
-  for (;;) {
-    let place: Place | undefined;
+  for (let place = begun; ; place = await begin(repository)) {
+    way = firstWay(way, blob, place);
     try {
-      const begun = source === undefined ? await begin(repository) : await mount(repository, blob, source);
-      if (begun === "mounted") return "mounted";
-      place = begun;
-      way = firstWay(way, blob, place);
-      const answer = await send(repository, blob, place, way);
-      repository.checkDigest(answer, digest);
-      return "uploaded";
+      repository.checkDigest(await send(repository, blob, place, way), digest);
+      return;
     } catch (error) {
-      if (place !== undefined) await abandon(repository, place.location);
-      if (repository.context.signal.aborted) throw error;
-      // The registry offered a session instead of a mount: it will not mount the next time either.
-      source = undefined;
-      const mayBeThere = isWorthTrying(error);
-      const next: Way | undefined = place === undefined ? undefined : nextWay(error, way, place);
-      if (next !== undefined) {
-        way = next;
+      await abandon(repository, place.location);
+      throwIfAborted(context.signal);
+      const other = nextWay(error, way, place);
+      if (other !== undefined) {
+        way = other;
         continue;
       }
-      // 404 is a session that was lost; again and again it is a registry that does not take this way.
-      const isLost = place !== undefined && problemOf(error)?.status === 404 && lost < 3;
-      if (isLost) {
-        lost += 1;
-        if (lost > 1 && way === "whole") way = "stream";
-      } else if (!mayBeThere && !isMangled(error)) {
-        throw error;
-      }
-      // What is begun again counts its own tries: a POST that failed has had all of them.
-      if (place === undefined) throw error;
-      await backoff.wait(repository.context, error);
+      // A session that is not known was lost; twice, and it is this way that is not known.
+      const isLost = problemOf(error)?.status === 404;
+      if (isLost) lost += 1;
+      if (lost > 1 && way === "whole") way = "stream";
+      if (!isLost && !isWorthTrying(error) && !isMangled(error)) throw error;
+      await backoff.wait(context, error);
       // It may be that only the answer was lost.
-      if (mayBeThere && (await repository.hasBlob(digest))) return "uploaded";
+      if (isWorthTrying(error) && (await repository.hasBlob(digest))) return;
     }
   }
 }
 
 /** Damage on the way that the registry noticed, or a digest that the answer got wrong: worth sending again. */
 function isMangled(error: unknown): boolean {
-  const stored =
-    error instanceof SlimError && error.code === "INTEGRITY" && error.message.startsWith("the registry stored");
-  return stored || hasCode(error, "DIGEST_INVALID", "SIZE_INVALID");
+  return isStoredWrong(error) || hasCode(error, "DIGEST_INVALID", "SIZE_INVALID");
 }
 
 async function begin(repository: Repository): Promise<Place> {

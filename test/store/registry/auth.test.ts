@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "ava";
@@ -9,7 +9,7 @@ import { answer, type Exchange, refuse, type StrictOptions, StrictRegistry } fro
 import { contextOf, imageOf, readAll } from "../../support/registry-images.ts";
 import { allows, claimsOf, TokenServer, type TokenServerOptions } from "../../support/registry-token.ts";
 
-const timing = { pause: 2, second: 10, stall: 2000, answer: 2000 };
+const timing = { pause: 2, second: 10, stall: 20_000, answer: 20_000 };
 const secret = "s3cret-pässword";
 const login = { username: "me", password: secret };
 const basic = (username: string, password: string) =>
@@ -176,7 +176,6 @@ test("the time of day does not matter: a token that calls itself issued long ago
 
 test("an identity token is exchanged by POST", async (t) => {
   const folder = await mkdtemp(path.join(tmpdir(), "slim-auth-"));
-  const { writeFile } = await import("node:fs/promises");
   await withTokens(
     async ({ registry, tokens, ref }) => {
       const file = path.join(folder, "config.json");
@@ -392,4 +391,42 @@ test("a 401 from another host is not answered with a token", async (t) => {
   t.true(other.requests.every(({ headers }) => headers.authorization === undefined));
   await registry.stop();
   await other.stop();
+});
+
+test("one caller that stops does not stop another that waits for the same token", async (t) => {
+  const first = new AbortController();
+  let asked = 0;
+  await withTokens(
+    async ({ client, ref, registry }) => {
+      const one = client();
+      const stopped = t.throwsAsync(one.push(contextOf({}, first.signal), imageOf(), [ref]));
+      const going = one.push(contextOf(), imageOf(), [ref]);
+      t.is(((await stopped) as SlimError).code, "ABORTED");
+      await going;
+      t.true(registry.isWhole("a/b", "1"));
+      t.true(asked >= 2);
+    },
+    {
+      answer: () => {
+        asked += 1;
+        if (asked === 1) first.abort();
+        return undefined;
+      },
+    },
+  );
+});
+
+test("a token that is stored as such is sent as it is", async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), "slim-bearer-"));
+  const file = path.join(folder, "config.json");
+  const options: StrictOptions = {
+    challenge: 'Bearer realm="http://127.0.0.1:1/none"',
+    authorized: (header) => header === "Bearer ready-made",
+  };
+  const registry = await StrictRegistry.start(options);
+  t.teardown(() => registry.stop());
+  await writeFile(file, JSON.stringify({ auths: { [registry.host]: { registrytoken: "ready-made" } } }));
+  await new RegistryClient({ timing, registryConfig: file }).push(contextOf(), imageOf(), [`${registry.host}/a:1`]);
+  t.true(registry.isWhole("a", "1"));
+  await rm(folder, { recursive: true });
 });

@@ -183,7 +183,7 @@ test("the general helper serves every host, and Docker Hub by its old name", asy
   });
 });
 
-test("a helper that has nothing leaves the word to the file; one that fails or is missing does not", async (t) => {
+test("a helper that has nothing leaves the word to the file; one that fails does not", async (t) => {
   await withHome(async (home) => {
     await installHelper(home, "one");
     await installHelper(home, "bad", "#!/bin/sh\necho the keychain is locked; exit 3\n");
@@ -193,8 +193,15 @@ test("a helper that has nothing leaves the word to the file; one that fails or i
     await home.write(".docker/config.json", config("bad"));
     const error = await t.throwsAsync(home.find("x.io"), { instanceOf: SlimError });
     t.regex(error.toLine(), /docker-credential-bad: the credential helper failed .*the keychain is locked/);
+    // A configuration from another machine: what is written in the file still counts, and it is said.
     await home.write(".docker/config.json", config("missing"));
-    t.regex((await t.throwsAsync(home.find("x.io")))?.message ?? "", /not installed/);
+    const context = contextOf(home.env);
+    t.deepEqual(await findCredentials(context, {}, "x.io"), password("a", "b", docker));
+    t.like(context.events[0], {
+      message: "the configured credential helper docker-credential-missing is not installed",
+    });
+    const storing = storeLogin(context, {}, "x.io", { username: "u", password: "p" });
+    t.regex((await t.throwsAsync(storing))?.message ?? "", /not installed/);
   });
 });
 

@@ -7,7 +7,7 @@ import { usualTiming } from "../../../src/store/registry/options.ts";
 import { answer, type Exchange, refuse, type StrictOptions, StrictRegistry } from "../../support/registry.ts";
 import { bytesOf, contextOf, imageOf, readAll } from "../../support/registry-images.ts";
 
-const timing = { pause: 2, second: 10, stall: 1500, answer: 1500, connect: 1500, tries: 4 };
+const timing = { pause: 2, second: 10, stall: 20_000, answer: 20_000, connect: 20_000, tries: 4 };
 
 async function withRegistry(options: StrictOptions, use: (registry: StrictRegistry) => Promise<void>): Promise<void> {
   const registry = await StrictRegistry.start(options);

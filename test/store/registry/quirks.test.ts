@@ -4,7 +4,7 @@ import { RegistryClient } from "../../../src/store/registry/index.ts";
 import { answer, type Exchange, refuse, type StrictOptions, StrictRegistry } from "../../support/registry.ts";
 import { contextOf, imageOf } from "../../support/registry-images.ts";
 
-const timing = { pause: 2, second: 10, stall: 2000, answer: 2000, tries: 4 };
+const timing = { pause: 2, second: 10, stall: 20_000, answer: 20_000, tries: 4 };
 
 /** What a registry is documented or was reported to do, and that a push works there all the same. */
 interface Quirk {

@@ -1,3 +1,4 @@
+import { spawn, spawnSync } from "node:child_process";
 import { createPrivateKey } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -10,7 +11,14 @@ import { SlimError } from "../../../src/base/error.ts";
 import type { Image } from "../../../src/image/types.ts";
 import { copy, RegistryClient } from "../../../src/store/registry/index.ts";
 import { contextOf, imageOf, indexOf, readAll } from "../../support/registry-images.ts";
-import { hasTool, type RealRegistry, run, type ServerOptions, startRegistry } from "../../support/registry-server.ts";
+import {
+  freePort,
+  hasTool,
+  type RealRegistry,
+  run,
+  type ServerOptions,
+  startRegistry,
+} from "../../support/registry-server.ts";
 import { TokenServer } from "../../support/registry-token.ts";
 
 const there =
@@ -19,7 +27,7 @@ const real = there ? test : test.skip;
 if (!there) test("skipped: docker-registry, skopeo, apache2-utils or openssl is missing", (t) => t.pass());
 
 const folder = await mkdtemp(path.join(tmpdir(), "slim-real-"));
-test.after.always(() => rm(folder, { recursive: true, force: true }));
+test.after.always(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
 
 async function withServer(options: ServerOptions, use: (server: RealRegistry) => Promise<void>): Promise<void> {
   const server = await startRegistry(options);
@@ -141,6 +149,24 @@ real("push, skopeo inspects and copies, pull", async (t) => {
     }
     const arm = await client.read(contextOf(), `${host}/other:1`, { os: "linux", architecture: "arm64" });
     t.is(arm.descriptor.digest, (artifact.images[1] as Image).descriptor.digest);
+  });
+});
+
+const podmanThere = there && spawnSync("podman", ["--version"]).status === 0;
+
+(podmanThere ? test : test.skip)("podman pulls what was pushed, and pushes what is read", async (t) => {
+  await withServer({}, async ({ host }) => {
+    const client = new RegistryClient();
+    await client.push(contextOf(), index(), [`${host}/a:1`]);
+    const at = path.join(folder, "podman");
+    const podman = (...args: string[]) =>
+      run("podman", ["--root", `${at}/root`, "--runroot", `${at}/run`, "--storage-driver", "vfs", ...args]);
+    await podman("pull", "--quiet", "--tls-verify=false", `${host}/a:1`);
+    const [seen] = JSON.parse(await podman("image", "inspect", `${host}/a:1`));
+    t.deepEqual(seen.RootFS.Layers, imageOf().config.rootfs.diff_ids);
+    await podman("push", "--quiet", "--tls-verify=false", `${host}/a:1`, `docker://${host}/b:1`);
+    const back = await client.read(contextOf(), `${host}/b:1`);
+    t.like(back, { kind: "image", config: { architecture: "amd64" } });
   });
 });
 
@@ -335,17 +361,78 @@ real("through a proxy, as the environment names it", async (t) => {
   });
 });
 
-real("many pushes at once into one repository: all there, all valid", async (t) => {
+const nginxThere = there && hasTool("nginx", "nginx-light");
+
+(nginxThere ? test : test.skip)("nginx in front, which takes a megabyte at a time", async (t) => {
+  await withServer({}, async (server) => {
+    const at = path.join(folder, "nginx");
+    await mkdir(at);
+    const port = await freePort();
+    const configuration = `
+      user root; daemon off; pid ${at}/pid; error_log ${at}/error.log; worker_processes 1;
+      events {}
+      http {
+        access_log ${at}/access.log;
+        client_body_temp_path ${at}/body; proxy_temp_path ${at}/proxy; fastcgi_temp_path ${at}/f;
+        uwsgi_temp_path ${at}/u; scgi_temp_path ${at}/s;
+        server {
+          listen 127.0.0.1:${port};
+          client_max_body_size 1m;
+          location / { proxy_pass http://${server.host}; proxy_set_header Host $http_host; }
+        }
+      }`;
+    await writeFile(path.join(at, "nginx.conf"), configuration);
+    const nginx = spawn("nginx", ["-e", `${at}/error.log`, "-c", `${at}/nginx.conf`], { stdio: "ignore" });
+    t.teardown(() => void nginx.kill());
+    const host = `127.0.0.1:${port}`;
+    await until(async () => (await fetch(`http://${host}/v2/`)).ok);
+    const image = imageOf({ layers: ["large", "small"], size: 5_000_000 });
+    await new RegistryClient().push(contextOf(), image, [`${host}/a:1`]);
+    const read = await new RegistryClient().read(contextOf(), `${host}/a:1`);
+    if (read.kind === "image") for (const layer of read.layers) await readAll(layer.open());
+    const log = await readFile(path.join(at, "access.log"), "utf8");
+    t.regex(log, /"PUT [^"]+" 413/);
+    t.regex(log, /"PATCH [^"]+" 202/);
+  });
+});
+
+async function until(ready: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    if (await ready().catch(() => false)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error("it did not come up");
+}
+
+real("200 images pushed by ten processes into one repository: all there, all valid", async (t) => {
   await withServer({}, async ({ host }) => {
-    const client = new RegistryClient();
-    const images = Array.from({ length: 40 }, (_, place) =>
-      imageOf({ layers: ["os", `app${place % 20}`, `own${place}`] }),
+    const file = path.join(folder, "pusher.mts");
+    const source = (name: string) => JSON.stringify(new URL(`../../../${name}`, import.meta.url).href);
+    await writeFile(
+      file,
+      `import { RegistryClient } from ${source("src/store/registry/index.ts")};
+       import { contextOf, imageOf } from ${source("test/support/registry-images.ts")};
+       const [, , host, number] = process.argv;
+       const client = new RegistryClient();
+       const push = async (place) => {
+         const image = imageOf({ layers: ["os", "shared" + (place % 5), "own " + number + " " + place] });
+         await client.push(contextOf(), image, [host + "/many:v" + number + "-" + place]);
+       };
+       await Promise.all(Array.from({ length: 20 }, (_, place) => push(place)));`,
     );
-    await Promise.all(images.map((image, place) => client.push(contextOf(), image, [`${host}/many:v${place}`])));
-    for (const [place, image] of images.entries()) {
-      const read = await client.read(contextOf(), `${host}/many:v${place}`);
-      t.is(read.descriptor.digest, image.descriptor.digest);
-      if (read.kind === "image") for (const layer of read.layers) await readAll(layer.open());
+    const tsx = new URL("../../../node_modules/tsx/dist/esm/index.mjs", import.meta.url).pathname;
+    const processes = Array.from({ length: 10 }, (_, number) => String(number));
+    await Promise.all(processes.map((number) => run(process.execPath, [`--import=${tsx}`, file, host, number])));
+    const client = new RegistryClient();
+    for (const number of processes) {
+      for (let place = 0; place < 20; place += 1) {
+        const expected = imageOf({ layers: ["os", `shared${place % 5}`, `own ${number} ${place}`] });
+        const read = await client.read(contextOf(), `${host}/many:v${number}-${place}`);
+        t.is(read.descriptor.digest, expected.descriptor.digest);
+        if (read.kind !== "image") continue;
+        const own = read.layers.at(-1);
+        if (own !== undefined) t.is((await readAll(own.open())).length, own.descriptor.size);
+      }
     }
   });
 });

@@ -4,7 +4,7 @@ import { RegistryClient } from "../../../src/store/registry/index.ts";
 import { answer, type StrictOptions, StrictRegistry } from "../../support/registry.ts";
 import { blobOf, contextOf, imageOf } from "../../support/registry-images.ts";
 
-const timing = { pause: 2, second: 10, stall: 2000, answer: 2000 };
+const timing = { pause: 2, second: 10, stall: 20_000, answer: 20_000 };
 const client = () => new RegistryClient({ timing, parallel: 1 });
 const subject = imageOf().descriptor.digest;
 const tag = subject.replace(":", "-");
