@@ -4,6 +4,7 @@ import { buildCommand } from "./build.ts";
 import { cacheCommand } from "./cache.ts";
 import { copyCommand } from "./copy.ts";
 import { doctorCommand } from "./doctor.ts";
+import { initCommand } from "./init.ts";
 import { inspectCommand } from "./inspect.ts";
 import { loginCommand, logoutCommand } from "./login.ts";
 import { pushCommand } from "./push.ts";
@@ -26,6 +27,7 @@ export async function run(args: readonly string[], version: string): Promise<voi
     copyCommand,
     inspectCommand,
     validateCommand,
+    initCommand,
     doctorCommand,
     cacheCommand,
     loginCommand,
