@@ -2,8 +2,10 @@ import type { Writable } from "node:stream";
 import type { Context, ProgressEvent } from "./base/context.ts";
 import { type Diagnostic, diagnosticLine } from "./base/diagnostic.ts";
 import { SlimError } from "./base/error.ts";
+import { writeAtomically } from "./base/files.ts";
 import { closureOf, type Launch, type ProgramClosure } from "./closure/closure.ts";
 import { trimFile } from "./closure/elf/trim.ts";
+import { formatClosureRecords, recordClosure } from "./closure/explain.ts";
 import { type Closure, layerNames } from "./closure/types.ts";
 import { composeImage, composeIndex } from "./image/image.ts";
 import { formatPlatform } from "./image/platform.ts";
@@ -35,6 +37,8 @@ export interface BuildCall extends BuildOptions {
   /** Plan and closure only: nothing is written but the cache. */
   readonly dryRun?: boolean;
   readonly cacheDir?: string;
+  /** A file that says of every file of the image why it is there. */
+  readonly closureFile?: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (event: ProgressEvent) => void;
   /** Environment variables that are consulted. Default: those of the process. */
@@ -107,6 +111,7 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
   const artifact = artifactOf(built, planned);
   const outputs = await timer.time("output", write(context, call, planned, artifact));
   await sources.writeLock(planned.lockFile);
+  await keepClosures(cache, call, built);
   const { digest, mediaType, size } = artifact.descriptor;
   const platforms = built.map(platformResult);
   return { digest, mediaType, size, ...common, platforms, outputs, timings: timer.timings };
@@ -202,6 +207,15 @@ async function write(context: Context, call: BuildCall, planned: Plan, image: Ar
   }
   if (push) outputs.push(...(await new RegistryClient(registry).push(context, image, planned.tags)));
   return outputs;
+}
+
+/** Leaves behind why each file is there, for `slim explain`. */
+async function keepClosures(cache: Cache, { closureFile }: BuildCall, built: readonly Built[]): Promise<void> {
+  const records = built.map(({ closure, image }) => [image.descriptor.digest, recordClosure(closure)] as const);
+  for (const [digest, record] of records) await cache.put("closure", digest, record);
+  if (closureFile === undefined) return;
+  const text = formatClosureRecords(Object.fromEntries(records));
+  await writeAtomically(closureFile, (handle) => handle.writeFile(text));
 }
 
 function described(closure: Closure): { platform: string; unpackedSize: number } {

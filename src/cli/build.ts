@@ -46,6 +46,7 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
         strict: { type: "boolean", describe: "warnings fail the build" },
         "dry-run": { type: "boolean", describe: "plan and closure only, nothing is written" },
         json: { type: "boolean", describe: "the result as JSON on stdout" },
+        "closure-file": { type: "string", describe: "why each file is there, for slim explain" },
         "metadata-file": { type: "string", describe: "the result as JSON into a file" },
       }),
   handler: async (parsed: Arguments) => {
@@ -109,6 +110,7 @@ interface Arguments extends RegistryArguments {
   readonly strict?: boolean;
   readonly "dry-run"?: boolean;
   readonly json?: boolean;
+  readonly "closure-file"?: string;
   readonly "metadata-file"?: string;
 }
 
@@ -135,6 +137,7 @@ function callOf(parsed: Arguments): BuildCall {
     output: parsed.output === "-" ? process.stdout : single("--output", parsed.output),
     compressionLevel: parsed["compression-level"],
     dryRun: parsed["dry-run"],
+    closureFile: parsed["closure-file"],
     tags: parsed.tag === undefined ? undefined : many(parsed.tag),
     expose: parsed.expose === undefined ? undefined : many(parsed.expose),
     mode: single("--mode", parsed.mode),

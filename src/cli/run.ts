@@ -4,6 +4,7 @@ import { buildCommand } from "./build.ts";
 import { cacheCommand } from "./cache.ts";
 import { copyCommand } from "./copy.ts";
 import { doctorCommand } from "./doctor.ts";
+import { explainCommand } from "./explain.ts";
 import { initCommand } from "./init.ts";
 import { inspectCommand } from "./inspect.ts";
 import { loginCommand, logoutCommand } from "./login.ts";
@@ -27,6 +28,7 @@ export async function run(args: readonly string[], version: string): Promise<voi
     copyCommand,
     inspectCommand,
     validateCommand,
+    explainCommand,
     initCommand,
     doctorCommand,
     cacheCommand,

@@ -26,12 +26,16 @@ export async function copy(
   const artifact =
     from.store instanceof RegistryClient
       ? await from.store.read(context, from.ref, options.platform)
-      : choose(await from.store.read(context, from.ref), options.platform, from.ref);
+      : chooseImage(await from.store.read(context, from.ref), options.platform, from.ref);
   if (to.store instanceof RegistryClient) return to.store.push(context, artifact, to.refs, options);
   return [await to.store.write(context, artifact, to.refs)];
 }
 
-function choose(artifact: Artifact, platform: Platform | undefined, where: string | undefined): Artifact {
+/**
+ * The image for a platform, or all there is when none is asked for.
+ * @throws SlimError `PLATFORM`
+ */
+export function chooseImage(artifact: Artifact, platform: Platform | undefined, where?: string): Artifact {
   if (platform === undefined || artifact.kind === "image") return artifact;
   const wanted = formatPlatform(platform);
   const place = artifact.index.manifests.findIndex((one) => one.platform && formatPlatform(one.platform) === wanted);
