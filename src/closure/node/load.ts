@@ -11,6 +11,8 @@ export interface Code {
   readonly syntax: Syntax;
   /** The text that is shipped. */
   readonly text: string;
+  /** Whether the project wants `emitDecoratorMetadata` for decorators in this file, which esbuild does not do. */
+  readonly withoutMetadata?: boolean;
   /** Line and column in the source of a place in `syntax.text`. */
   readonly at: (offset: number) => { readonly line: number; readonly column: number };
 }
@@ -84,8 +86,9 @@ export class Loader {
           ? { line: origin.originalLine + 1, column: origin.originalColumn + 1 }
           : { line: 1, column: 1 };
       };
+      const withoutMetadata = options.emitDecoratorMetadata === true && /^\s*@\w/m.test(source);
       const link = `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString("base64")}`;
-      return { syntax, text: this.#sourcemap ? code + link : strip(syntax), at };
+      return { syntax, text: this.#sourcemap ? code + link : strip(syntax), at, withoutMetadata };
     } catch (cause) {
       throw compileError(file, cause);
     }

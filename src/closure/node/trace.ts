@@ -348,6 +348,15 @@ class Tracer {
         ? new SlimError(error.code, error.message, { where: this.#where(error.where), cause: error })
         : error;
     }
+    if (code.withoutMetadata) {
+      this.#say({
+        code: "decorator-metadata",
+        severity: "warning",
+        message: "emitDecoratorMetadata is not applied: classes have no design:type metadata",
+        file: this.#relative(file),
+        hint: "compile with tsc and build what it writes",
+      });
+    }
     const own = this.#packages.isOwn(file);
     const { text } = code.syntax;
     this.#patchesLoader ||=
