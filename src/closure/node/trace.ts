@@ -795,8 +795,9 @@ function spellings(name: string): readonly string[] {
   return [...new Set([name, short, short.replace(/\/index$/, "")])];
 }
 
-/** Documentation, declarations and source maps. */
-const forPeople = /\.(?:md|map|d\.[cm]?ts|tsbuildinfo)$|(?:^|\/)(?:licen[cs]e|notice|changelog)[^/]*$/i;
+/** Documentation, declarations, headers and source maps. */
+const forPeople =
+  /\.(?:md|map|d\.[cm]?ts|tsbuildinfo|hp?p?|gypi?|pc|a)$|(?:^|\/)(?:licen[cs]e|notice|changelog)[^/]*$/i;
 
 function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
