@@ -11,10 +11,27 @@ export interface Machine {
 }
 
 /** `e_machine` of ELF: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html */
-const machines: Readonly<Record<string, number>> = { ia32: 3, arm: 40, x64: 62, arm64: 183, ppc64: 21, s390x: 22, riscv64: 243, loong64: 258 };
+const machines: Readonly<Record<string, number>> = {
+  ia32: 3,
+  arm: 40,
+  x64: 62,
+  arm64: 183,
+  ppc64: 21,
+  s390x: 22,
+  riscv64: 243,
+  loong64: 258,
+};
 
 /** https://github.com/nodejs/node/blob/main/doc/abi_version_registry.json */
-const abis: Readonly<Record<string, string>> = { 18: "108", 20: "115", 22: "127", 23: "131", 24: "137", 25: "141", 26: "147" };
+const abis: Readonly<Record<string, string>> = {
+  18: "108",
+  20: "115",
+  22: "127",
+  23: "131",
+  24: "137",
+  25: "141",
+  26: "147",
+};
 
 export function abiOf(node: string): string | undefined {
   return abis[node.split(".")[0] ?? ""];
@@ -31,7 +48,9 @@ export function isCarrier(json: PackageJson): boolean {
 }
 
 function allows(list: unknown, name: string): boolean {
-  const items = (Array.isArray(list) ? list : list === undefined ? [] : [list]).filter((item) => typeof item === "string");
+  const items = (Array.isArray(list) ? list : list === undefined ? [] : [list]).filter(
+    (item) => typeof item === "string",
+  );
   if (items.includes(`!${name}`)) return false;
   const wanted = items.filter((item) => !item.startsWith("!"));
   return wanted.length === 0 || wanted.includes(name) || wanted.includes("any");
@@ -47,7 +66,9 @@ export interface Addons {
 /** The addons that a package ships or has built, for the target. */
 export function addonsOf(disk: Disk, { folder, json }: Scope, machine: Machine): Addons {
   if (!mayHave(disk, folder, json)) return { files: [], foreign: false };
-  const all = [...disk.below(folder)].filter((file) => file.endsWith(".node") && !file.includes(`${path.sep}obj.target${path.sep}`));
+  const all = [...disk.below(folder)].filter(
+    (file) => file.endsWith(".node") && !file.includes(`${path.sep}obj.target${path.sep}`),
+  );
   const fitting = all.filter((file) => fits(disk, file, path.relative(folder, file), machine));
   // node-gyp-build and bindings look into build/ first; prebuilt ones are then never opened.
   const built = fitting.filter((file) => path.relative(folder, file).startsWith(`build${path.sep}`));
@@ -58,17 +79,32 @@ export function addonsOf(disk: Disk, { folder, json }: Scope, machine: Machine):
 /** Whether another one beside it is what loaders take first: glibc's before musl's, this ABI's before any. */
 function isOutdone(file: string, list: readonly string[]): boolean {
   const name = path.basename(file);
-  const others = list.filter((other) => other !== file && path.dirname(other) === path.dirname(file)).map((other) => path.basename(other));
-  if (name.includes("musl")) return others.some((other) => other === name.replace("musl", "glibc") || other === name.replace("musl", "gnu"));
+  const others = list
+    .filter((other) => other !== file && path.dirname(other) === path.dirname(file))
+    .map((other) => path.basename(other));
+  if (name.includes("musl"))
+    return others.some((other) => other === name.replace("musl", "glibc") || other === name.replace("musl", "gnu"));
   return name.includes("napi") && others.some((other) => /abi\d+/.test(other) && !other.includes("musl"));
 }
 
-function mayHave(disk: Disk, folder: string, json: PackageJson & { readonly gypfile?: unknown; readonly binary?: unknown; readonly napi?: unknown; readonly scripts?: unknown }): boolean {
-  if (isCarrier(json) || json.gypfile !== undefined || json.binary !== undefined || json.napi !== undefined) return true;
+function mayHave(
+  disk: Disk,
+  folder: string,
+  json: PackageJson & {
+    readonly gypfile?: unknown;
+    readonly binary?: unknown;
+    readonly napi?: unknown;
+    readonly scripts?: unknown;
+  },
+): boolean {
+  if (isCarrier(json) || json.gypfile !== undefined || json.binary !== undefined || json.napi !== undefined)
+    return true;
   const scripts = typeof json.scripts === "object" && json.scripts !== null ? Object.keys(json.scripts) : [];
   if (scripts.includes("install")) return true;
   if (disk.isFile(path.join(folder, "binding.gyp")) || disk.isFolder(path.join(folder, "prebuilds"))) return true;
-  return disk.isFolder(path.join(folder, "build", "Release")) || disk.names(folder).some((name) => name.endsWith(".node"));
+  return (
+    disk.isFolder(path.join(folder, "build", "Release")) || disk.names(folder).some((name) => name.endsWith(".node"))
+  );
 }
 
 function fits(disk: Disk, file: string, name: string, { arch, abi }: Machine): boolean {

@@ -34,9 +34,11 @@ export type Ask = {
 
 export type PathUse = "read" | "list" | "start" | "given" | "named";
 
-const readers = /^fs(?:\.promises|\/promises)?\.(?:readFile|readFileSync|createReadStream|open|openSync|openAsBlob|access|accessSync|exists|existsSync|stat|statSync|lstat|lstatSync|realpath|realpathSync|cp|cpSync|copyFile|copyFileSync)$/;
+const readers =
+  /^fs(?:\.promises|\/promises)?\.(?:readFile|readFileSync|createReadStream|open|openSync|openAsBlob|access|accessSync|exists|existsSync|stat|statSync|lstat|lstatSync|realpath|realpathSync|cp|cpSync|copyFile|copyFileSync)$/;
 const listers = /^fs(?:\.promises|\/promises)?\.(?:readdir|readdirSync|opendir|opendirSync|glob|globSync)$/;
-const writers = /^fs(?:\.promises|\/promises)?\.(?:write\w*|append\w*|mkdir\w*|mkdtemp\w*|rm\w*|unlink\w*|createWriteStream|rename\w*|chmod\w*|chown\w*|utimes\w*)$/;
+const writers =
+  /^fs(?:\.promises|\/promises)?\.(?:write\w*|append\w*|mkdir\w*|mkdtemp\w*|rm\w*|unlink\w*|createWriteStream|rename\w*|chmod\w*|chown\w*|utimes\w*)$/;
 const programs = /^child_process\.(?:spawn|spawnSync|exec|execSync|execFile|execFileSync)$/;
 
 /** Everything that a file asks for, in the order of its text. */
@@ -69,7 +71,11 @@ class Analysis {
     this.#file = place.file;
     this.#cwd = place.cwd;
     this.#texts = texts;
-    this.#paths = texts || /__dirname|__filename|import\.meta|createRequire|\.resolve\b|\bfs\b|child_process|\.cwd\b|Worker|module\./.test(syntax.text);
+    this.#paths =
+      texts ||
+      /__dirname|__filename|import\.meta|createRequire|\.resolve\b|\bfs\b|child_process|\.cwd\b|Worker|module\./.test(
+        syntax.text,
+      );
     this.#evaluator = new Evaluator(place, this.#sources);
   }
 
@@ -91,7 +97,11 @@ class Analysis {
         const specifier = String(node.source.value);
         for (const item of node.specifiers) {
           const member =
-            item.type === "ImportSpecifier" ? (item.imported.type === "Identifier" ? item.imported.name : String(item.imported.value)) : undefined;
+            item.type === "ImportSpecifier"
+              ? item.imported.type === "Identifier"
+                ? item.imported.name
+                : String(item.imported.value)
+              : undefined;
           this.#add(item.local.name, { type: "import", specifier, member });
         }
         break;
@@ -100,7 +110,8 @@ class Analysis {
         if (node.init) this.#assign(node.id, node.init);
         break;
       case "AssignmentExpression":
-        if (node.operator === "=" || node.operator === "??=" || node.operator === "||=") this.#assign(node.left, node.right);
+        if (node.operator === "=" || node.operator === "??=" || node.operator === "||=")
+          this.#assign(node.left, node.right);
         break;
       case "FunctionDeclaration":
         if (node.id) this.#add(node.id.name, { type: "function", body: node.body });
@@ -113,7 +124,8 @@ class Analysis {
     if (target.type === "Identifier") this.#add(target.name, { type: "expression", node: value });
     if (target.type !== "ObjectPattern") return;
     for (const property of target.properties) {
-      if (property.type !== "Property" || property.key.type !== "Identifier" || property.value.type !== "Identifier") continue;
+      if (property.type !== "Property" || property.key.type !== "Identifier" || property.value.type !== "Identifier")
+        continue;
       this.#add(property.value.name, { type: "member", node: value, member: property.key.name });
     }
   }
@@ -121,7 +133,10 @@ class Analysis {
   #visit(node: acorn.AnyNode, state: State): void {
     const inner = this.#enter(node, state);
     for (const child of children(node)) {
-      this.#visit(child, node.type === "TryStatement" && child === node.block && node.handler ? { ...inner, guarded: true } : inner);
+      this.#visit(
+        child,
+        node.type === "TryStatement" && child === node.block && node.handler ? { ...inner, guarded: true } : inner,
+      );
     }
   }
 
@@ -131,7 +146,8 @@ class Analysis {
       case "ImportDeclaration":
       case "ExportAllDeclaration":
       case "ExportNamedDeclaration":
-        if (node.source) this.#module("import", String(node.source.value), node, { ...state, nested: false, guarded: false });
+        if (node.source)
+          this.#module("import", String(node.source.value), node, { ...state, nested: false, guarded: false });
         return node.source ? { ...state, taken: true } : state;
       case "ImportExpression":
         this.#named("import", node.source, node, state);
@@ -143,7 +159,8 @@ class Analysis {
       case "FunctionDeclaration":
       case "FunctionExpression":
       case "ArrowFunctionExpression": {
-        const shadowed = state.shadowed || node.params.some((param) => param.type === "Identifier" && param.name === "require");
+        const shadowed =
+          state.shadowed || node.params.some((param) => param.type === "Identifier" && param.name === "require");
         return { nested: state.nested || !isCalled(node), guarded: state.guarded, taken: false, shadowed };
       }
       case "IfStatement":
@@ -167,8 +184,16 @@ class Analysis {
 
   /** What is given to others: the own folder, where a package is nothing but files. */
   #handed(node: acorn.ReturnStatement | acorn.AssignmentExpression | acorn.Property | acorn.AssignmentProperty): void {
-    const value = node.type === "ReturnStatement" ? node.argument : node.type === "Property" ? node.value : node.left.type === "MemberExpression" ? node.right : undefined;
-    if (this.#paths && value && (value.type === "Identifier" ? value.name === "__dirname" : composite.has(value.type))) this.#used("given", value, node);
+    const value =
+      node.type === "ReturnStatement"
+        ? node.argument
+        : node.type === "Property"
+          ? node.value
+          : node.left.type === "MemberExpression"
+            ? node.right
+            : undefined;
+    if (this.#paths && value && (value.type === "Identifier" ? value.name === "__dirname" : composite.has(value.type)))
+      this.#used("given", value, node);
   }
 
   #call(node: acorn.CallExpression, state: State): State {
@@ -196,12 +221,14 @@ class Analysis {
         this.#used(use, first, node);
         return { ...state, taken: true };
       }
-      if (callee.name === "child_process.fork" || callee.name === "cluster.setupPrimary") this.#used("start", first, node);
+      if (callee.name === "child_process.fork" || callee.name === "cluster.setupPrimary")
+        this.#used("start", first, node);
       if (programs.test(callee.name)) this.#program(callee.name, first, node);
     }
     if (this.#texts) {
       for (const argument of node.arguments) {
-        if (argument.type === "Literal" && typeof argument.value === "string") this.#text(argument, argument.value, true);
+        if (argument.type === "Literal" && typeof argument.value === "string")
+          this.#text(argument, argument.value, true);
       }
     }
     return this.#path(node, state);
@@ -216,16 +243,34 @@ class Analysis {
     return this.#path(node, state);
   }
 
-  #named(style: "import" | "require", argument: acorn.AnyNode, node: acorn.Node, state: State, from = this.#file): void {
+  #named(
+    style: "import" | "require",
+    argument: acorn.AnyNode,
+    node: acorn.Node,
+    state: State,
+    from = this.#file,
+  ): void {
     const texts = this.#evaluator.texts(argument);
     const known = texts.filter((text) => text !== "" && !text.startsWith(ANY));
     for (const text of known) {
-      this.#module(style === "import" ? "dynamic" : "require", text, node, texts.length > 1 ? { ...state, nested: true } : state, from);
+      this.#module(
+        style === "import" ? "dynamic" : "require",
+        text,
+        node,
+        texts.length > 1 ? { ...state, nested: true } : state,
+        from,
+      );
     }
     if (known.length === 0) this.#asks.push({ type: "unknown", style, guarded: state.guarded, offset: node.start });
   }
 
-  #module(type: "import" | "dynamic" | "require" | "resolve", specifier: string, node: acorn.Node, state: State, from = this.#file): void {
+  #module(
+    type: "import" | "dynamic" | "require" | "resolve",
+    specifier: string,
+    node: acorn.Node,
+    state: State,
+    from = this.#file,
+  ): void {
     if (isBuiltin(specifier)) return;
     const { nested, guarded } = state;
     this.#asks.push({ type, specifier, from, certain: !nested && !guarded, guarded, offset: node.start });
@@ -233,7 +278,11 @@ class Analysis {
 
   #used(use: PathUse, argument: acorn.AnyNode, node: acorn.Node): void {
     for (const found of this.#evaluator.paths(argument)) {
-      const path = found.startsWith("/") ? found : this.#cwd !== undefined && !found.startsWith(ANY) ? `${this.#cwd}/${found}` : undefined;
+      const path = found.startsWith("/")
+        ? found
+        : this.#cwd !== undefined && !found.startsWith(ANY)
+          ? `${this.#cwd}/${found}`
+          : undefined;
       if (path !== undefined) this.#asks.push({ type: "path", use, path, offset: node.start });
     }
   }
@@ -252,7 +301,9 @@ class Analysis {
   /** A path that is computed, as a whole: `path.join(__dirname, "views")` and not its parts. */
   #path(node: acorn.AnyNode, state: State): State {
     if (state.taken || !this.#paths || !composite.has(node.type)) return state;
-    const paths = this.#evaluator.values(node).flatMap((value) => (value.is === "text" || value.is === "url" ? [value.text] : []));
+    const paths = this.#evaluator
+      .values(node)
+      .flatMap((value) => (value.is === "text" || value.is === "url" ? [value.text] : []));
     const found = paths.filter((text) => text.startsWith("/") || text.startsWith("file:"));
     if (found.length === 0) return state;
     this.#used("named", node, node);
@@ -261,7 +312,14 @@ class Analysis {
 }
 
 /** Expressions that make a path out of something. */
-const composite = new Set(["CallExpression", "NewExpression", "BinaryExpression", "TemplateLiteral", "LogicalExpression", "ConditionalExpression"]);
+const composite = new Set([
+  "CallExpression",
+  "NewExpression",
+  "BinaryExpression",
+  "TemplateLiteral",
+  "LogicalExpression",
+  "ConditionalExpression",
+]);
 
 /** A function that runs where it stands: `(() => { ... })()`. */
 function isCalled(node: acorn.AnyNode): boolean {
@@ -273,7 +331,8 @@ const called = new WeakSet<acorn.Node>();
 
 function* children(node: acorn.AnyNode): Generator<acorn.AnyNode> {
   if (node.type === "CallExpression") {
-    if (node.callee.type === "FunctionExpression" || node.callee.type === "ArrowFunctionExpression") called.add(node.callee);
+    if (node.callee.type === "FunctionExpression" || node.callee.type === "ArrowFunctionExpression")
+      called.add(node.callee);
   }
   for (const key in node) {
     const value: unknown = node[key as keyof typeof node];
@@ -284,5 +343,7 @@ function* children(node: acorn.AnyNode): Generator<acorn.AnyNode> {
 }
 
 function isNode(value: unknown): value is acorn.AnyNode {
-  return typeof value === "object" && value !== null && "type" in value && typeof value.type === "string" && "start" in value;
+  return (
+    typeof value === "object" && value !== null && "type" in value && typeof value.type === "string" && "start" in value
+  );
 }

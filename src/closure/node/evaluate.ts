@@ -87,7 +87,11 @@ export class Evaluator {
   #evaluate(node: acorn.AnyNode): readonly Value[] {
     switch (node.type) {
       case "Literal":
-        return typeof node.value === "string" ? [text(node.value)] : typeof node.value === "number" ? [text(String(node.value))] : [];
+        return typeof node.value === "string"
+          ? [text(node.value)]
+          : typeof node.value === "number"
+            ? [text(String(node.value))]
+            : [];
       case "TemplateLiteral":
         return this.#template(node);
       case "Identifier":
@@ -97,7 +101,9 @@ export class Evaluator {
       case "MemberExpression":
         return this.#member(node);
       case "BinaryExpression":
-        return node.operator === "+" && node.left.type !== "PrivateIdentifier" ? this.#concat([node.left, node.right]) : [];
+        return node.operator === "+" && node.left.type !== "PrivateIdentifier"
+          ? this.#concat([node.left, node.right])
+          : [];
       case "ConditionalExpression":
         return [...this.values(node.consequent), ...this.values(node.alternate)];
       case "LogicalExpression":
@@ -147,7 +153,8 @@ export class Evaluator {
 
   #identifier(name: string): readonly Value[] {
     const sources = this.#sources.get(name);
-    if (sources !== undefined) return sources.length > 4 * MOST ? [] : sources.flatMap((source) => this.#source(source));
+    if (sources !== undefined)
+      return sources.length > 4 * MOST ? [] : sources.flatMap((source) => this.#source(source));
     switch (name) {
       case "__filename":
         return [text(this.#place.file)];
@@ -191,7 +198,8 @@ export class Evaluator {
 
   #memberOf(value: Value, member: string): readonly Value[] {
     const { file, platform, arch } = this.#place;
-    if (value.is === "url") return member === "href" ? [value] : member === "pathname" ? [text(pathOfUrl(value.text) ?? ANY)] : [];
+    if (value.is === "url")
+      return member === "href" ? [value] : member === "pathname" ? [text(pathOfUrl(value.text) ?? ANY)] : [];
     if (value.is === "require") return member === "resolve" ? [builtin("require.resolve")] : [];
     if (value.is !== "builtin") return [];
     if (member === "default") return [value];
@@ -252,7 +260,9 @@ export class Evaluator {
         return product(parts).flatMap((list) => this.#joined(name, list));
       }
       case "path.dirname":
-        return first === undefined ? [] : this.texts(first).flatMap((file) => (file.includes(ANY) ? [] : [text(path.dirname(file))]));
+        return first === undefined
+          ? []
+          : this.texts(first).flatMap((file) => (file.includes(ANY) ? [] : [text(path.dirname(file))]));
       case "path.basename":
         return first === undefined ? [] : this.texts(first).map((file) => text(path.basename(file)));
       case "url.fileURLToPath":
@@ -296,8 +306,13 @@ export class Evaluator {
   #url(args: readonly acorn.AnyNode[]): readonly Value[] {
     const [first, second] = args;
     if (first === undefined) return [];
-    if (second === undefined) return this.values(first).filter((value) => value.is === "url" || (value.is === "text" && value.text.startsWith("file:")));
-    const bases = this.values(second).flatMap((value) => (value.is === "url" || value.is === "text" ? [value.text] : []));
+    if (second === undefined)
+      return this.values(first).filter(
+        (value) => value.is === "url" || (value.is === "text" && value.text.startsWith("file:")),
+      );
+    const bases = this.values(second).flatMap((value) =>
+      value.is === "url" || value.is === "text" ? [value.text] : [],
+    );
     return product([[...this.texts(first)], bases]).flatMap(([relative = "", base = ""]) => {
       if (!base.startsWith("file:") || !URL.canParse(relative, base)) return [];
       return [{ is: "url", text: new URL(relative.replaceAll(ANY, "%1A"), base).href }];

@@ -8,11 +8,11 @@ import type { Content } from "../../layer/entry.ts";
 import type { BundledModule, ClosureEntry, Component, LayerName, Reason } from "../types.ts";
 import { commonJsStub, moduleStub } from "./bootstrap.ts";
 import { namesOf } from "./names.ts";
-import { splitSpecifier } from "./packages.ts";
 import { type Lead, type PackedFile, writePack } from "./pack.ts";
+import { splitSpecifier } from "./packages.ts";
+import { prelude, withPrelude } from "./prelude.ts";
 import { APP, type NodeClosure, type NodeProject } from "./project.ts";
 import { hasRegisterHooks } from "./resolve.ts";
-import { prelude, withPrelude } from "./prelude.ts";
 import { strip } from "./syntax.ts";
 import { type Module, type Trace, trace } from "./trace.ts";
 
@@ -35,7 +35,11 @@ export async function nodeClosure(context: Context, project: NodeProject): Promi
 
 /** Why this app cannot be a bundle, where it cannot. */
 function stepDown({ modules, packages, registersHooks }: Trace): Diagnostic | undefined {
-  if (!registersHooks || ![...modules.values()].some((module) => module.kind === "module" && packages.isOwn(module.file))) return undefined;
+  if (
+    !registersHooks ||
+    ![...modules.values()].some((module) => module.kind === "module" && packages.isOwn(module.file))
+  )
+    return undefined;
   return {
     code: "files-mode",
     severity: "info",
@@ -65,7 +69,12 @@ class Assembly {
   closure(diagnostics: readonly Diagnostic[]): NodeClosure {
     const entries = [...this.#entries.values()].sort((a, b) => compareStrings(a.entry.path, b.entry.path));
     const components = [...this.#components.values()].sort((a, b) => compareStrings(a.purl, b.purl));
-    return { entries, components, diagnostics: [...this.#trace.diagnostics, ...this.#diagnostics, ...diagnostics], entrypoint: this.#entrypoint };
+    return {
+      entries,
+      components,
+      diagnostics: [...this.#trace.diagnostics, ...this.#diagnostics, ...diagnostics],
+      entrypoint: this.#entrypoint,
+    };
   }
 
   async bundle(): Promise<void> {
@@ -77,7 +86,9 @@ class Assembly {
     const own = esm ? started.replace(/\.[^./]*$/, ".bundle.cjs") : started;
     const placed = (file: string) => {
       const module = modules.get(file);
-      return file === entry || (module !== undefined && this.#isShipped(module)) ? javascriptName(this.#relative(file)) : this.#relative(file);
+      return file === entry || (module !== undefined && this.#isShipped(module))
+        ? javascriptName(this.#relative(file))
+        : this.#relative(file);
     };
 
     for (const [file, use] of uses) if (this.#isReal(file)) await this.#real(file, use.reasons);
@@ -86,7 +97,8 @@ class Assembly {
       const reasons = uses.get(file)?.reasons ?? [];
       if (code === undefined || this.#isReal(file)) continue;
       if (this.#isShipped(module)) this.#made(javascriptName(placed(file)), this.#ownText(module), file, reasons);
-      else if (file !== entry && (uses.get(file)?.start || (this.#hookless && this.#imported.has(file)))) this.#stub(module, own, reasons);
+      else if (file !== entry && (uses.get(file)?.start || (this.#hookless && this.#imported.has(file))))
+        this.#stub(module, own, reasons);
     }
     if (this.#hookless && [...modules.values()].some((module) => this.#isShipped(module))) {
       this.#diagnostics.push({
@@ -107,7 +119,9 @@ class Assembly {
       sourcemap: this.#project.sourcemap,
       self: Number.parseInt(this.#project.target.node, 10) >= 23,
     });
-    const inside = [...modules.values()].filter((module) => !this.#isReal(module.file) && !this.#isShipped(module)).map((module) => this.#bundled(module, sizes.get(placed(module.file)) ?? 0, placed));
+    const inside = [...modules.values()]
+      .filter((module) => !this.#isReal(module.file) && !this.#isShipped(module))
+      .map((module) => this.#bundled(module, sizes.get(placed(module.file)) ?? 0, placed));
     const reasons = uses.get(entry)?.reasons ?? [];
     if (!esm || inside.length > 0) this.#made(own, text, entry, reasons, inside);
     if (esm && !this.#hookless) this.#made(started, prelude + moduleStub(specifierOf(started, own)), entry, reasons);
@@ -121,12 +135,16 @@ class Assembly {
     this.#entrypoint = `${APP}/${javascriptName(this.#relative(entry))}`;
     for (const [file, use] of uses) {
       const module = modules.get(file);
-      if (module?.code !== undefined && !use.raw) this.#made(javascriptName(this.#relative(file)), this.#ownText(module), file, use.reasons);
+      if (module?.code !== undefined && !use.raw)
+        this.#made(javascriptName(this.#relative(file)), this.#ownText(module), file, use.reasons);
       else await this.#real(file, use.reasons);
     }
     for (const file of [...uses.keys()]) {
       for (const scope of [packages.of(file), packages.whole(file)]) {
-        if (scope !== undefined) await this.#real(path.join(scope.folder, "package.json"), [{ kind: "asset", from: this.#image(file), what: "package.json" }]);
+        if (scope !== undefined)
+          await this.#real(path.join(scope.folder, "package.json"), [
+            { kind: "asset", from: this.#image(file), what: "package.json" },
+          ]);
       }
     }
     this.#links(true);
@@ -172,7 +190,11 @@ class Assembly {
   /** CommonJS modules that an import reaches, or may reach by a computed name. */
   get #imported(): ReadonlySet<string> {
     this.#importedCache ??= new Set([
-      ...[...this.#trace.modules.values()].flatMap((module) => module.edges.filter((edge) => edge.style === "import" || (this.#hookless && module.kind === "module")).map((edge) => edge.target)),
+      ...[...this.#trace.modules.values()].flatMap((module) =>
+        module.edges
+          .filter((edge) => edge.style === "import" || (this.#hookless && module.kind === "module"))
+          .map((edge) => edge.target),
+      ),
       ...[...this.#trace.uses].filter(([, use]) => use.start).map(([file]) => file),
     ]);
     return this.#importedCache;
@@ -181,7 +203,14 @@ class Assembly {
 
   #resolution(placed: (file: string) => string): { leads: Lead[]; aliases: Map<string, string> } {
     const { modules, carried } = this.#trace;
-    const leads = carried.map(({ specifier, style, target, base = "" }): Lead => ({ style, specifier, base: this.#relative(base), path: placed(target) }));
+    const leads = carried.map(
+      ({ specifier, style, target, base = "" }): Lead => ({
+        style,
+        specifier,
+        base: this.#relative(base),
+        path: placed(target),
+      }),
+    );
     const aliases = new Map<string, string>();
     const known = new Set([...modules.keys()].map(placed));
     const packages = new Map<string, { readonly base: string; readonly name: string }>();
@@ -205,7 +234,8 @@ class Assembly {
     for (const { base, name } of packages.values()) {
       for (const style of ["require", "import"] as const) {
         const found = this.#trace.resolver.resolve(name, path.join(base, "package.json"), style);
-        if (found.type === "file" && modules.has(found.file)) leads.push({ style, specifier: name, base: this.#relative(base), path: placed(found.file) });
+        if (found.type === "file" && modules.has(found.file))
+          leads.push({ style, specifier: name, base: this.#relative(base), path: placed(found.file) });
       }
     }
     return { leads, aliases };
@@ -220,7 +250,12 @@ class Assembly {
 
   #bundled(module: Module, size: number, placed: (file: string) => string): BundledModule {
     const { purl } = this.#component(module.file);
-    return { path: `${APP}/${placed(module.file)}`, purl, size, reasons: this.#trace.uses.get(module.file)?.reasons ?? [] };
+    return {
+      path: `${APP}/${placed(module.file)}`,
+      purl,
+      size,
+      reasons: this.#trace.uses.get(module.file)?.reasons ?? [],
+    };
   }
 
   #stub(module: Module, own: string, reasons: readonly Reason[]): void {
@@ -230,7 +265,13 @@ class Assembly {
     this.#made(name, module.kind === "module" ? moduleStub(bundle) : commonJsStub(bundle, names), module.file, reasons);
   }
 
-  #made(name: string, text: string, file: string, reasons: readonly Reason[], modules?: readonly BundledModule[]): void {
+  #made(
+    name: string,
+    text: string,
+    file: string,
+    reasons: readonly Reason[],
+    modules?: readonly BundledModule[],
+  ): void {
     this.#add(name, file, contentOf(text), 0o644, reasons, modules);
   }
 
@@ -243,7 +284,14 @@ class Assembly {
     this.#add(name, file, { digest, size, open }, mode, reasons);
   }
 
-  #add(name: string, file: string, content: Content, mode: number, reasons: readonly Reason[], modules?: readonly BundledModule[]): void {
+  #add(
+    name: string,
+    file: string,
+    content: Content,
+    mode: number,
+    reasons: readonly Reason[],
+    modules?: readonly BundledModule[],
+  ): void {
     const { purl } = this.#component(file);
     this.#entries.set(`${APP}/${name}`, {
       entry: { type: "file", path: `${APP}/${name}`, mode, uid: 0, gid: 0, content },
@@ -270,7 +318,10 @@ class Assembly {
     const real = [...this.#entries.keys()].map((name) => path.join(this.#root, name.slice(APP.length + 1)));
     for (const file of patchesLoader ? [...real, ...modules.keys()] : real) {
       for (const scope of [packages.of(file), packages.whole(file)]) {
-        if (scope !== undefined) await this.#real(path.join(scope.folder, "package.json"), [{ kind: "asset", from: this.#image(file), what: "package.json" }]);
+        if (scope !== undefined)
+          await this.#real(path.join(scope.folder, "package.json"), [
+            { kind: "asset", from: this.#image(file), what: "package.json" },
+          ]);
       }
     }
   }
@@ -324,8 +375,10 @@ function specifierOf(from: string, to: string): string {
 
 /** Whether the bootstrap gets from one path to the other by trying extensions, as `require` does. */
 function leadsByName(place: string, to: string, known: ReadonlySet<string>): boolean {
-  for (const extension of ["", ".js", ".json", ".node"]) if (known.has(place + extension)) return place + extension === to;
-  for (const extension of [".js", ".json", ".node"]) if (known.has(`${place}/index${extension}`)) return `${place}/index${extension}` === to;
+  for (const extension of ["", ".js", ".json", ".node"])
+    if (known.has(place + extension)) return place + extension === to;
+  for (const extension of [".js", ".json", ".node"])
+    if (known.has(`${place}/index${extension}`)) return `${place}/index${extension}` === to;
   return false;
 }
 

@@ -11,11 +11,19 @@ export interface Code {
   readonly syntax: Syntax;
   /** The text that is shipped. */
   readonly text: string;
+  /** Whether the project wants `emitDecoratorMetadata` for decorators in this file, which esbuild does not do. */
+  readonly withoutMetadata?: boolean;
   /** Line and column in the source of a place in `syntax.text`. */
   readonly at: (offset: number) => { readonly line: number; readonly column: number };
 }
 
-const loaders: Readonly<Record<string, "ts" | "tsx" | "jsx">> = { ".ts": "ts", ".mts": "ts", ".cts": "ts", ".tsx": "tsx", ".jsx": "jsx" };
+const loaders: Readonly<Record<string, "ts" | "tsx" | "jsx">> = {
+  ".ts": "ts",
+  ".mts": "ts",
+  ".cts": "ts",
+  ".tsx": "tsx",
+  ".jsx": "jsx",
+};
 
 export function isCode(file: string): boolean {
   return /\.(?:[cm]?[jt]s|[jt]sx)$/.test(file) && !/\.d\.[cm]?ts$/.test(file);
@@ -39,7 +47,10 @@ export class Loader {
 
   /** @throws SlimError `SYNTAX` with line and column */
   async code(file: string): Promise<Code> {
-    const source = this.#disk.read(file).toString("utf8").replace(/^\uFEFF/, "");
+    const source = this.#disk
+      .read(file)
+      .toString("utf8")
+      .replace(/^\uFEFF/, "");
     const loader = loaders[path.extname(file)];
     if (loader !== undefined) return this.#compile(file, source, loader);
     const syntax = this.#parse(file, source, this.#format(file));
@@ -71,10 +82,13 @@ export class Loader {
       const at = (offset: number) => {
         const { line, column } = lines.at(offset);
         const origin = sources.findEntry(line - 1, column - 1);
-        return "originalLine" in origin ? { line: origin.originalLine + 1, column: origin.originalColumn + 1 } : { line: 1, column: 1 };
+        return "originalLine" in origin
+          ? { line: origin.originalLine + 1, column: origin.originalColumn + 1 }
+          : { line: 1, column: 1 };
       };
+      const withoutMetadata = options.emitDecoratorMetadata === true && /^\s*@\w/m.test(source);
       const link = `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString("base64")}`;
-      return { syntax, text: this.#sourcemap ? code + link : strip(syntax), at };
+      return { syntax, text: this.#sourcemap ? code + link : strip(syntax), at, withoutMetadata };
     } catch (cause) {
       throw compileError(file, cause);
     }
@@ -87,7 +101,10 @@ export class Loader {
       if (!(cause instanceof SyntaxError) || !("loc" in cause)) throw cause;
       const { line, column } = cause.loc as { line: number; column: number };
       const message = cause.message.replace(/ \(\d+:\d+\)$/, "");
-      throw new SlimError("SYNTAX", message.charAt(0).toLowerCase() + message.slice(1), { where: `${file}:${line}:${column + 1}`, cause });
+      throw new SlimError("SYNTAX", message.charAt(0).toLowerCase() + message.slice(1), {
+        where: `${file}:${line}:${column + 1}`,
+        cause,
+      });
     }
   }
 

@@ -42,7 +42,9 @@ export interface Pack {
 }
 
 /** The bundle: a bootstrap, and behind it, in a comment, an index and the text of every module. ASCII throughout. */
-export async function writePack(pack: Pack): Promise<{ readonly text: string; readonly sizes: ReadonlyMap<string, number> }> {
+export async function writePack(
+  pack: Pack,
+): Promise<{ readonly text: string; readonly sizes: ReadonlyMap<string, number> }> {
   const { transform } = await import("esbuild");
   const files = [...pack.files].sort((a, b) => compareStrings(a.path, b.path));
   const numbers = new Map(files.map((file, at) => [file.path, at]));
@@ -58,9 +60,16 @@ export async function writePack(pack: Pack): Promise<{ readonly text: string; re
     bases,
     require: table(pack.leads, "require", bases, numbers),
     import: table(pack.leads, "import", bases, numbers),
-    aliases: Object.fromEntries([...pack.aliases].sort(([a], [b]) => compareStrings(a, b)).map(([name, path]) => [name, numbers.get(path)])),
+    aliases: Object.fromEntries(
+      [...pack.aliases].sort(([a], [b]) => compareStrings(a, b)).map(([name, path]) => [name, numbers.get(path)]),
+    ),
     names: Object.fromEntries(files.flatMap((file) => (file.names === undefined ? [] : [[file.path, file.names]]))),
-    extensions: [".js", ".json", ".node", ...(files.some((file) => /\.(?:[cm]?ts|[jt]sx)$/.test(file.path)) ? [".ts", ".tsx", ".mts", ".cts", ".jsx"] : [])],
+    extensions: [
+      ".js",
+      ".json",
+      ".node",
+      ...(files.some((file) => /\.(?:[cm]?ts|[jt]sx)$/.test(file.path)) ? [".ts", ".tsx", ".mts", ".cts", ".jsx"] : []),
+    ],
     sourcemap: pack.sourcemap,
     self: pack.self,
   };
@@ -72,7 +81,12 @@ export async function writePack(pack: Pack): Promise<{ readonly text: string; re
   return { text, sizes: new Map(files.map((file, at) => [file.path, texts[at]?.length ?? 0])) };
 }
 
-function table(leads: readonly Lead[], style: Lead["style"], bases: readonly string[], numbers: ReadonlyMap<string, number>): Record<string, number[]> {
+function table(
+  leads: readonly Lead[],
+  style: Lead["style"],
+  bases: readonly string[],
+  numbers: ReadonlyMap<string, number>,
+): Record<string, number[]> {
   const places = new Map<string, Map<number, number>>();
   for (const lead of leads) {
     const file = numbers.get(lead.path);
@@ -81,7 +95,9 @@ function table(leads: readonly Lead[], style: Lead["style"], bases: readonly str
     places.set(lead.specifier, known.set(bases.indexOf(lead.base), file));
   }
   const names = [...places.keys()].sort(compareStrings);
-  return Object.fromEntries(names.map((name) => [name, [...(places.get(name) ?? [])].sort(([a], [b]) => a - b).flat()]));
+  return Object.fromEntries(
+    names.map((name) => [name, [...(places.get(name) ?? [])].sort(([a], [b]) => a - b).flat()]),
+  );
 }
 
 /**

@@ -63,7 +63,9 @@ export class Packages {
     const at = file.lastIndexOf(`${path.sep}node_modules${path.sep}`);
     if (at >= 0) {
       const parts = file.slice(at + 14).split(path.sep);
-      return this.at(path.join(file.slice(0, at), "node_modules", ...parts.slice(0, parts[0]?.startsWith("@") ? 2 : 1)));
+      return this.at(
+        path.join(file.slice(0, at), "node_modules", ...parts.slice(0, parts[0]?.startsWith("@") ? 2 : 1)),
+      );
     }
     for (let folder = path.dirname(file); isWithin(folder, this.#root); folder = path.dirname(folder)) {
       const scope = this.at(folder);
@@ -80,7 +82,8 @@ export class Packages {
   component(file: string): Component {
     const scope = this.whole(file);
     const name = scope?.json.name;
-    if (name === undefined || name === this.#app.name || (this.isOwn(file) && scope?.folder === this.#root)) return this.#app;
+    if (name === undefined || name === this.#app.name || (this.isOwn(file) && scope?.folder === this.#root))
+      return this.#app;
     const { version, license } = scope?.json ?? {};
     return {
       purl: npmPurl(name, version),
@@ -91,7 +94,10 @@ export class Packages {
   }
 
   #parse(file: string): PackageJson {
-    const text = this.#disk.read(file).toString("utf8").replace(/^\uFEFF/, "");
+    const text = this.#disk
+      .read(file)
+      .toString("utf8")
+      .replace(/^\uFEFF/, "");
     try {
       const json: unknown = JSON.parse(text);
       return typeof json === "object" && json !== null ? (json as PackageJson) : {};

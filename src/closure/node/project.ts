@@ -35,5 +35,8 @@ export const APP = "/app";
 
 /** `process.arch` of the target. */
 export function nodeArch(platform: Platform): string {
-  return { amd64: "x64", "386": "ia32", ppc64le: "ppc64", loong64: "loong64" }[platform.architecture] ?? platform.architecture;
+  return (
+    { amd64: "x64", "386": "ia32", ppc64le: "ppc64", loong64: "loong64" }[platform.architecture] ??
+    platform.architecture
+  );
 }

@@ -31,7 +31,9 @@ const written: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Path aliases of a tsconfig.json that applies to a file. */
-export type Aliases = (file: string) => { readonly base: string; readonly paths: Readonly<Record<string, readonly string[]>> } | undefined;
+export type Aliases = (
+  file: string,
+) => { readonly base: string; readonly paths: Readonly<Record<string, readonly string[]>> } | undefined;
 
 /**
  * Resolves as the target's Node.js does, whichever runs the build.
@@ -40,11 +42,13 @@ export type Aliases = (file: string) => { readonly base: string; readonly paths:
 export class Resolver {
   readonly #disk: Disk;
   readonly #packages: Packages;
+  readonly #root: string;
   readonly #aliases: Aliases;
   readonly #conditions: Readonly<Record<Style, ReadonlySet<string>>>;
 
-  constructor(disk: Disk, packages: Packages, node: string, aliases: Aliases) {
+  constructor(disk: Disk, packages: Packages, root: string, node: string, aliases: Aliases) {
     this.#disk = disk;
+    this.#root = root;
     this.#packages = packages;
     this.#aliases = aliases;
     const common = ["node", "node-addons", "default"];
@@ -89,7 +93,8 @@ export class Resolver {
   }
 
   #place(place: string, style: Style, typed: boolean): Resolution {
-    const found = style === "require" || typed ? this.#asFileOrFolder(place, typed) : this.#disk.isFile(place) ? place : undefined;
+    const found =
+      style === "require" || typed ? this.#asFileOrFolder(place, typed) : this.#disk.isFile(place) ? place : undefined;
     return found === undefined ? missing("no such file") : { type: "file", file: this.#disk.realpath(found) };
   }
 
@@ -119,7 +124,8 @@ export class Resolver {
 
   #internal(specifier: string, from: string, style: Style): Resolution {
     const scope = this.#packages.of(from);
-    if (scope === undefined || !isRecord(scope.json.imports)) return missing(`no package.json here has an "imports" field`);
+    if (scope === undefined || !isRecord(scope.json.imports))
+      return missing(`no package.json here has an "imports" field`);
     const target = this.#match(specifier, scope.json.imports, style);
     if (target === undefined || target === null) return missing(`"imports" of ${scope.folder} has no such name`);
     if (target.startsWith("./")) return this.#exact(path.join(scope.folder, target), scope.folder);
@@ -158,31 +164,49 @@ export class Resolver {
         const file = this.#asFile(place, false);
         if (file !== undefined) return { type: "file", file: this.#disk.realpath(file), base: folder };
       }
-      if (path.dirname(folder) === folder) return missing("is not installed");
+      // The image has nothing above the project.
+      if (folder === this.#root || path.dirname(folder) === folder)
+        return missing(this.#outside(split.name) ?? "is not installed");
     }
+  }
+
+  #outside(name: string): string | undefined {
+    for (let folder = path.dirname(this.#root); path.dirname(folder) !== folder; folder = path.dirname(folder)) {
+      if (this.#disk.isFolder(path.join(folder, "node_modules", name)))
+        return `is installed outside of the project, in ${folder}: build from there`;
+    }
+    return undefined;
   }
 
   #inPackage(place: string, subpath: string, style: Style): Resolution | undefined {
     const json = this.#packages.at(place)?.json;
-    if (json?.exports !== undefined && json.exports !== null) return this.#exported(place, json.exports, subpath, style);
+    if (json?.exports !== undefined && json.exports !== null)
+      return this.#exported(place, json.exports, subpath, style);
     const target = path.join(place, subpath) + (subpath.endsWith("/") ? path.sep : "");
     const found =
-      style === "require" || subpath === "." ? this.#asFileOrFolder(target, false) : this.#disk.isFile(target) ? target : undefined;
+      style === "require" || subpath === "."
+        ? this.#asFileOrFolder(target, false)
+        : this.#disk.isFile(target)
+          ? target
+          : undefined;
     if (found !== undefined) return { type: "file", file: this.#disk.realpath(found) };
     // CommonJS goes on upwards, an import does not: https://github.com/nodejs/node/blob/main/lib/internal/modules/esm/resolve.js
     return style === "require" ? undefined : missing(`${place} has no ${subpath === "." ? "main file" : subpath}`);
   }
 
   #exported(folder: string, exports: unknown, subpath: string, style: Style): Resolution {
-    const map = isRecord(exports) && Object.keys(exports).some((key) => key.startsWith(".")) ? exports : { ".": exports };
+    const map =
+      isRecord(exports) && Object.keys(exports).some((key) => key.startsWith(".")) ? exports : { ".": exports };
     const target = this.#match(subpath, map, style);
-    if (target === undefined || target === null) return missing(`"exports" of its package.json does not have "${subpath}"`);
+    if (target === undefined || target === null)
+      return missing(`"exports" of its package.json does not have "${subpath}"`);
     return this.#exact(path.join(folder, target), folder);
   }
 
   #exact(file: string, folder: string): Resolution {
     if (!isWithin(file, folder)) return missing("its package.json points out of the package");
-    if (!this.#disk.isFile(file)) return missing(`its package.json points to ${path.relative(folder, file)}, which does not exist`);
+    if (!this.#disk.isFile(file))
+      return missing(`its package.json points to ${path.relative(folder, file)}, which does not exist`);
     return { type: "file", file: this.#disk.realpath(file) };
   }
 
@@ -193,7 +217,8 @@ export class Resolver {
     for (const pattern of Object.keys(map)) {
       if (!pattern.includes("*") && !pattern.endsWith("/")) continue;
       const rest = matchPattern(pattern.endsWith("/") ? `${pattern}*` : pattern, key);
-      if (rest !== undefined && (best === undefined || comparePatterns(pattern, best.key) < 0)) best = { key: pattern, rest };
+      if (rest !== undefined && (best === undefined || comparePatterns(pattern, best.key) < 0))
+        best = { key: pattern, rest };
     }
     return best && this.#target(map[best.key], best.rest, style, best.key.endsWith("/"));
   }

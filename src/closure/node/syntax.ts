@@ -30,7 +30,13 @@ export function parse(text: string, format: Format): Syntax {
 
 function parseAs(text: string, format: Syntax["format"]): Syntax {
   const tokens: Token[] = [];
-  const tree = Parser.parse(text, { ecmaVersion: "latest", sourceType: format, allowHashBang: true, locations: false, onToken: tokens });
+  const tree = Parser.parse(text, {
+    ecmaVersion: "latest",
+    sourceType: format,
+    allowHashBang: true,
+    locations: false,
+    onToken: tokens,
+  });
   return { text, tree, tokens, format };
 }
 
@@ -39,7 +45,10 @@ function parseAs(text: string, format: Syntax["format"]): Syntax {
  * an error's stack is the one in the source, and nothing that a program can see is renamed or reordered.
  * `strings` are put in the place of other string literals.
  */
-export function strip({ text, tokens }: Pick<Syntax, "text" | "tokens">, strings: ReadonlyMap<string, string> = new Map()): string {
+export function strip(
+  { text, tokens }: Pick<Syntax, "text" | "tokens">,
+  strings: ReadonlyMap<string, string> = new Map(),
+): string {
   const parts: string[] = [];
   let end = 0;
   for (const token of tokens) {
@@ -56,7 +65,8 @@ function gap(text: string, start: number, end: number): string {
   let lines = 0;
   for (let at = start; at < end; at += 1) {
     const code = text.charCodeAt(at);
-    if (code === 10 || code === 0x2028 || code === 0x2029 || (code === 13 && text.charCodeAt(at + 1) !== 10)) lines += 1;
+    if (code === 10 || code === 0x2028 || code === 0x2029 || (code === 13 && text.charCodeAt(at + 1) !== 10))
+      lines += 1;
   }
   if (lines > 0) return "\n".repeat(lines);
   if (start === 0) return "";

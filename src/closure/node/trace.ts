@@ -1,6 +1,6 @@
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { throwIfAborted, type Context } from "../../base/context.ts";
+import { type Context, throwIfAborted } from "../../base/context.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
@@ -107,15 +107,20 @@ class Tracer {
     this.#included = new Set(project.include.map((name) => path.join(this.#folder, name)));
     const { name, version } = project;
     const purl = `pkg:npm/${encodeURIComponent(name)}${version === undefined ? "" : `@${version}`}`;
-    this.#packages = new Packages(this.#disk, this.#root, { purl, name, ...(version === undefined ? {} : { version }) });
+    this.#packages = new Packages(this.#disk, this.#root, {
+      purl,
+      name,
+      ...(version === undefined ? {} : { version }),
+    });
     const configs = new TsConfigs(this.#disk, this.#root);
-    this.#resolver = new Resolver(this.#disk, this.#packages, project.target.node, configs.aliases);
+    this.#resolver = new Resolver(this.#disk, this.#packages, this.#root, project.target.node, configs.aliases);
     this.#loader = new Loader(this.#disk, this.#packages, configs, project.target.node, project.sourcemap);
   }
 
   async run(): Promise<Trace> {
     const entry = path.join(this.#root, this.#project.entry);
-    if (!this.#disk.isFile(entry)) throw new SlimError("NOT_FOUND", "there is no such entry file", { where: this.#project.entry });
+    if (!this.#disk.isFile(entry))
+      throw new SlimError("NOT_FOUND", "there is no such entry file", { where: this.#project.entry });
     const file = this.#disk.realpath(entry);
     this.#module(file, { kind: "entry" });
     await this.#include();
@@ -148,7 +153,11 @@ class Tracer {
       this.#uses.set(file, use);
       this.#package(file, reason);
     }
-    if (use.reasons.length < 20 && !use.reasons.some((known) => known.file === reason.file && known.line === reason.line)) use.reasons.push(reason);
+    if (
+      use.reasons.length < 20 &&
+      !use.reasons.some((known) => known.file === reason.file && known.line === reason.line)
+    )
+      use.reasons.push(reason);
     return use;
   }
 
@@ -175,9 +184,15 @@ class Tracer {
 
   /** @throws SlimError for what must never be in an image */
   #guard(file: string, reason: Reason): void {
-    const where = reason.file === undefined ? this.#relative(file) : `${reason.file}${reason.line === undefined ? "" : `:${reason.line}`}`;
+    const where =
+      reason.file === undefined
+        ? this.#relative(file)
+        : `${reason.file}${reason.line === undefined ? "" : `:${reason.line}`}`;
     if (!isWithin(file, this.#root)) {
-      throw new SlimError("CLOSURE", `${reason.what ?? file} leads out of the project, to ${file}`, { where, hint: "build from the folder that holds both, or copy the file into the project" });
+      throw new SlimError("CLOSURE", `${reason.what ?? file} leads out of the project, to ${file}`, {
+        where,
+        hint: "build from the folder that holds both, or copy the file into the project",
+      });
     }
     if (!this.#included.has(file) && isCredential(file, () => this.#disk.read(file))) {
       throw new SlimError("CREDENTIAL", `${this.#relative(file)} looks like a secret and is used here`, {
@@ -186,7 +201,10 @@ class Tracer {
       });
     }
     if (this.#project.exclude.some((pattern) => this.#matches(pattern, file)) && reason.kind !== "asset") {
-      throw new SlimError("CLOSURE", `${this.#relative(file)} is excluded and needed`, { where, hint: "take it out of --exclude" });
+      throw new SlimError("CLOSURE", `${this.#relative(file)} is excluded and needed`, {
+        where,
+        hint: "take it out of --exclude",
+      });
     }
   }
 
@@ -202,7 +220,8 @@ class Tracer {
     if (scope.folder !== this.#root) this.#addons(scope, reason);
     this.#carriers(scope);
     if (this.#project.external.includes(scope.json.name ?? "")) {
-      for (const other of this.#disk.below(scope.folder)) this.#rawQuietly(this.#disk.realpath(other), { kind: "include", what: `--external ${scope.json.name}` });
+      for (const other of this.#disk.below(scope.folder))
+        this.#rawQuietly(this.#disk.realpath(other), { kind: "include", what: `--external ${scope.json.name}` });
     }
   }
 
@@ -210,7 +229,11 @@ class Tracer {
     const { node } = this.#project.target;
     const { files, foreign } = addonsOf(this.#disk, scope, { arch: this.#arch, abi: abiOf(node) });
     for (const addon of files) {
-      this.#module(this.#disk.realpath(addon), { kind: "dlopen", from: this.#image(path.join(scope.folder, "package.json")), what: path.relative(scope.folder, addon) });
+      this.#module(this.#disk.realpath(addon), {
+        kind: "dlopen",
+        from: this.#image(path.join(scope.folder, "package.json")),
+        what: path.relative(scope.folder, addon),
+      });
     }
     if (foreign && suits(scope.json, this.#arch)) {
       this.#say({
@@ -230,11 +253,16 @@ class Tracer {
       const folder = this.#find(name, scope.folder);
       const json = folder === undefined ? undefined : this.#packages.at(folder)?.json;
       if (folder === undefined || json === undefined || !isCarrier(json) || !suits(json, this.#arch)) continue;
-      const reason: Reason = { kind: "require", from: this.#image(path.join(scope.folder, "package.json")), what: name };
+      const reason: Reason = {
+        kind: "require",
+        from: this.#image(path.join(scope.folder, "package.json")),
+        what: name,
+      };
       // Loaders read the name of the package that they are in.
       this.#use(path.join(scope.folder, "package.json"), reason).raw = true;
       const main = this.#resolver.resolve(name, path.join(scope.folder, "package.json"), "require");
-      if (main.type === "file" && main.base !== undefined) this.#carried.push({ specifier: name, style: "require", target: main.file, base: main.base });
+      if (main.type === "file" && main.base !== undefined)
+        this.#carried.push({ specifier: name, style: "require", target: main.file, base: main.base });
       for (const file of this.#disk.below(folder)) {
         if (forPeople.test(file) || file.endsWith(".node")) continue;
         const real = this.#disk.realpath(file);
@@ -251,7 +279,11 @@ class Tracer {
       if (this.#disk.isFolder(place)) return this.#disk.realpath(place);
     }
     // Next to it, as in a store of linked packages.
-    const sibling = path.join(from.slice(0, from.lastIndexOf(`${path.sep}node_modules${path.sep}`)), "node_modules", name);
+    const sibling = path.join(
+      from.slice(0, from.lastIndexOf(`${path.sep}node_modules${path.sep}`)),
+      "node_modules",
+      name,
+    );
     return this.#disk.isFolder(sibling) ? this.#disk.realpath(sibling) : undefined;
   }
 
@@ -263,9 +295,12 @@ class Tracer {
       else if (this.#disk.isFolder(exact)) this.#whole(exact, reason);
       else {
         const expression = globToRegExp(pattern);
-        const files = [...this.#disk.below(this.#folder)].filter((file) => expression.test(file.slice(this.#folder.length + 1)));
+        const files = [...this.#disk.below(this.#folder)].filter((file) =>
+          expression.test(file.slice(this.#folder.length + 1)),
+        );
         for (const file of files) this.#rawQuietly(file, reason);
-        if (files.length === 0) this.#say({ code: "include-nothing", severity: "warning", message: `--include ${pattern} fits no file` });
+        if (files.length === 0)
+          this.#say({ code: "include-nothing", severity: "warning", message: `--include ${pattern} fits no file` });
       }
     }
   }
@@ -313,11 +348,24 @@ class Tracer {
         if (use !== undefined) use.raw = true;
         return;
       }
-      throw error instanceof SlimError && error.where ? new SlimError(error.code, error.message, { where: this.#where(error.where), cause: error }) : error;
+      throw error instanceof SlimError && error.where
+        ? new SlimError(error.code, error.message, { where: this.#where(error.where), cause: error })
+        : error;
+    }
+    if (code.withoutMetadata) {
+      this.#say({
+        code: "decorator-metadata",
+        severity: "warning",
+        message: "emitDecoratorMetadata is not applied: classes have no design:type metadata",
+        file: this.#relative(file),
+        hint: "compile with tsc and build what it writes",
+      });
     }
     const own = this.#packages.isOwn(file);
     const { text } = code.syntax;
-    this.#patchesLoader ||= /\b_load\s*=[^=]|prototype\.require\s*=[^=]|_resolveFilename\s*=[^=]|require-in-the-middle/.test(text) && /['"](?:node:)?module['"]/.test(text);
+    this.#patchesLoader ||=
+      /\b_load\s*=[^=]|prototype\.require\s*=[^=]|_resolveFilename\s*=[^=]|require-in-the-middle/.test(text) &&
+      /['"](?:node:)?module['"]/.test(text);
     const asks = analyze(
       code.syntax,
       {
@@ -360,28 +408,44 @@ class Tracer {
       case "dynamic":
       case "require":
       case "resolve":
-        if (ask.specifier.includes(ANY)) return this.#candidates(module, ask, reason("require", ask.specifier), edges, warn);
-        return this.#resolved(module, ask, place, reason(ask.type === "require" || ask.type === "resolve" ? "require" : "import", ask.specifier), edges, certain, soft);
+        if (ask.specifier.includes(ANY)) {
+          this.#candidates(module, ask, reason("require", ask.specifier), edges, warn);
+          return;
+        }
+        this.#resolved(
+          module,
+          ask,
+          place,
+          reason(ask.type === "require" || ask.type === "resolve" ? "require" : "import", ask.specifier),
+          edges,
+          certain,
+          soft,
+        );
+        return;
       case "path":
-        return this.#path(file, ask.path, ask.use, reason(ask.use === "start" ? "worker" : "asset", ask.path), soft);
+        this.#path(file, ask.path, ask.use, reason(ask.use === "start" ? "worker" : "asset", ask.path), soft);
+        return;
       case "text":
-        return this.#text(module, ask.text, ask.argument, reason("require", ask.text), edges);
+        this.#text(module, ask.text, ask.argument, reason("require", ask.text), edges);
+        return;
       case "unknown":
-        return warn({
+        warn({
           code: "unknown-require",
           message: `what ${ask.style === "import" ? "import()" : "require()"} loads here is known only when it runs`,
           hint: "add the files with --include, or record a run with slim trace",
         });
+        return;
       case "hooks":
         this.#registersHooks = true;
         return;
       case "program":
         if (ask.program === "node" || ask.program.startsWith("/")) return;
-        return warn({
+        warn({
           code: "missing-program",
           message: `starts ${ask.program}, which the image does not have`,
           hint: "add it with --package or --include",
         });
+        return;
     }
   }
 
@@ -399,14 +463,24 @@ class Tracer {
     if (found.type === "builtin") return;
     if (found.type === "missing") {
       this.#refusing(ask, reason);
-      if (!soft && !ask.guarded && ask.type !== "resolve") this.#unresolved.push({ file: module.file, ask, ...place, message: found.message });
+      if (!soft && !ask.guarded && ask.type !== "resolve")
+        this.#unresolved.push({ file: module.file, ask, ...place, message: found.message });
       return;
     }
     this.#undeclared(module.file, ask.specifier, reason, soft);
-    edges.push({ specifier: ask.specifier, style, target: found.file, ...(found.base === undefined ? {} : { base: found.base }) });
+    edges.push({
+      specifier: ask.specifier,
+      style,
+      target: found.file,
+      ...(found.base === undefined ? {} : { base: found.base }),
+    });
     if (ask.certain && !soft) certain.push(found.file);
-    if (ask.type === "resolve") return this.#located(found.file, reason);
-    if (isCode(found.file) || /\.(?:json|node)$/.test(found.file) || style === "require") this.#module(found.file, reason, soft);
+    if (ask.type === "resolve") {
+      this.#located(found.file, reason);
+      return;
+    }
+    if (isCode(found.file) || /\.(?:json|node)$/.test(found.file) || style === "require")
+      this.#module(found.file, reason, soft);
     else this.#raw(found.file, reason);
   }
 
@@ -414,7 +488,8 @@ class Tracer {
   #refusing(ask: Extract<Ask, { specifier: string }>, reason: Reason): void {
     const name = splitSpecifier(ask.specifier)?.name;
     const folder = name === undefined ? undefined : this.#find(name, path.dirname(ask.from));
-    if (folder !== undefined && this.#packages.at(folder)?.json.exports !== undefined) this.#raw(path.join(folder, "package.json"), reason);
+    if (folder !== undefined && this.#packages.at(folder)?.json.exports !== undefined)
+      this.#raw(path.join(folder, "package.json"), reason);
   }
 
   /** What `require.resolve` gives may be loaded, started or read. */
@@ -423,22 +498,43 @@ class Tracer {
     else this.#raw(file, reason);
   }
 
-  #candidates(module: Module, ask: Extract<Ask, { specifier: string }>, reason: Reason, edges: Edge[], warn: (diagnostic: Omit<Diagnostic, "file" | "line" | "severity">) => void): void {
+  #candidates(
+    module: Module,
+    ask: Extract<Ask, { specifier: string }>,
+    reason: Reason,
+    edges: Edge[],
+    warn: (diagnostic: Omit<Diagnostic, "file" | "line" | "severity">) => void,
+  ): void {
     const { specifier } = ask;
-    const absolute = specifier.startsWith("file:") ? pathOfUrl(specifier) : specifier.startsWith("/") ? specifier : specifier.startsWith(".") ? path.join(path.dirname(ask.from), specifier) : undefined;
+    const absolute = specifier.startsWith("file:")
+      ? pathOfUrl(specifier)
+      : specifier.startsWith("/")
+        ? specifier
+        : specifier.startsWith(".")
+          ? path.join(path.dirname(ask.from), specifier)
+          : undefined;
     if (absolute === undefined) {
       const name = specifier.split(ANY)[0] ?? "";
       // A package by name, and a file in it by what is unknown: `moment/locale/*`.
       const split = splitSpecifier(name);
-      const folder = split !== undefined && name.includes("/", name.startsWith("@") ? name.indexOf("/") + 1 : 0) ? this.#find(split.name, path.dirname(ask.from)) : undefined;
+      const folder =
+        split !== undefined && name.includes("/", name.startsWith("@") ? name.indexOf("/") + 1 : 0)
+          ? this.#find(split.name, path.dirname(ask.from))
+          : undefined;
       if (split === undefined || folder === undefined) {
-        return warn({ code: "unknown-require", message: `which module "${specifier.replaceAll(ANY, "*")}" is, is known only when it runs`, hint: "add the package with --include" });
+        warn({
+          code: "unknown-require",
+          message: `which module "${specifier.replaceAll(ANY, "*")}" is, is known only when it runs`,
+          hint: "add the package with --include",
+        });
+        return;
       }
       const pattern = path.join(folder, specifier.slice(split.name.length));
       for (const file of this.#fitting(pattern, module.file, true)) {
         for (const asked of spellings(split.name + file.slice(folder.length))) {
           const found = this.#resolver.resolve(asked, ask.from, "require");
-          if (found.type === "file" && found.base !== undefined) edges.push({ specifier: asked, style: "require", target: found.file, base: found.base });
+          if (found.type === "file" && found.base !== undefined)
+            edges.push({ specifier: asked, style: "require", target: found.file, base: found.base });
         }
         this.#module(this.#disk.realpath(file), reason, true);
       }
@@ -458,7 +554,10 @@ class Tracer {
     const folder = literal.slice(0, literal.lastIndexOf("/"));
     if (!isWithin(folder, this.#root) || this.#isWide(folder, from)) return;
     const body = pattern.split(ANY).map(escapeRegExp).join(".*");
-    const expression = new RegExp(`^${body}${loose ? "(?:\\.[cm]?[jt]sx?|\\.json|\\.node|/index\\.[jt]s)?" : ""}$`, "s");
+    const expression = new RegExp(
+      `^${body}${loose ? "(?:\\.[cm]?[jt]sx?|\\.json|\\.node|/index\\.[jt]s)?" : ""}$`,
+      "s",
+    );
     for (const file of this.#disk.below(folder)) {
       if (expression.test(file) && (isCode(file) || /\.(?:json|node)$/.test(file))) yield file;
     }
@@ -477,19 +576,44 @@ class Tracer {
       if (whole && !this.#packages.isOwn(from)) this.#shipped(asked, reason);
       return;
     }
-    if (asked.includes(ANY)) return this.#patterned(from, asked, use, reason);
+    if (asked.includes(ANY)) {
+      this.#patterned(from, asked, use, reason);
+      return;
+    }
     const place = path.resolve(asked);
     if (!isWithin(place, this.#root)) {
-      if (!soft && use !== "named" && this.#packages.isOwn(from) && isWithin(place, path.dirname(this.#root)) && this.#disk.isFile(place)) {
-        this.#say({ code: "outside-project", severity: "warning", message: `reads ${place}, which is outside of the project`, file: reason.file ?? "", ...(reason.line === undefined ? {} : { line: reason.line }), hint: "build from the folder that holds both" });
+      if (
+        !soft &&
+        use !== "named" &&
+        this.#packages.isOwn(from) &&
+        isWithin(place, path.dirname(this.#root)) &&
+        this.#disk.isFile(place)
+      ) {
+        this.#say({
+          code: "outside-project",
+          severity: "warning",
+          message: `reads ${place}, which is outside of the project`,
+          file: reason.file ?? "",
+          ...(reason.line === undefined ? {} : { line: reason.line }),
+          hint: "build from the folder that holds both",
+        });
       }
       return;
     }
-    if (this.#disk.isFile(place)) return this.#pathFile(from, this.#disk.realpath(place), use, reason);
-    if (this.#disk.isFolder(place)) return this.#pathFolder(from, place, use, reason);
+    if (this.#disk.isFile(place)) {
+      this.#pathFile(from, this.#disk.realpath(place), use, reason);
+      return;
+    }
+    if (this.#disk.isFolder(place)) {
+      this.#pathFolder(from, place, use, reason);
+      return;
+    }
     // What libraries fill in: `locales/{{lng}}.json`, `%s.txt`.
     const filled = place.replace(/\{\{.*?\}\}|\$?\{.*?\}|%[sd]|\*+/g, ANY);
-    if (filled !== place) return this.#patterned(from, filled, use, reason);
+    if (filled !== place) {
+      this.#patterned(from, filled, use, reason);
+      return;
+    }
     // A module by its path without extension.
     if (use === "start" || use === "named") {
       const found = this.#resolver.resolve(place, from, "require");
@@ -498,9 +622,15 @@ class Tracer {
   }
 
   #pathFile(from: string, file: string, use: PathUse, reason: Reason): void {
-    if (use === "start") return this.#start(file, reason);
+    if (use === "start") {
+      this.#start(file, reason);
+      return;
+    }
     if (use === "named" && file === from) return;
-    if (use === "named" && isCode(file)) return this.#start(file, reason);
+    if (use === "named" && isCode(file)) {
+      this.#start(file, reason);
+      return;
+    }
     this.#raw(file, reason);
   }
 
@@ -520,7 +650,8 @@ class Tracer {
 
   /** A package that hands out its own folder: all of it but what is for people and tools. */
   #shipped(folder: string, reason: Reason): void {
-    for (const file of this.#disk.below(folder)) if (!forPeople.test(file)) this.#use(this.#disk.realpath(file), reason).raw = true;
+    for (const file of this.#disk.below(folder))
+      if (!forPeople.test(file)) this.#use(this.#disk.realpath(file), reason).raw = true;
   }
 
   #patterned(from: string, asked: string, use: PathUse, reason: Reason): void {
@@ -544,20 +675,43 @@ class Tracer {
     if (text.length === 0 || text.length > 200 || /[\s\0:*?<>|]/.test(text)) return;
     const split = splitSpecifier(text);
     const json = this.#packages.whole(module.file)?.json;
-    if (split !== undefined && (json?.dependencies?.[split.name] ?? json?.optionalDependencies?.[split.name] ?? json?.peerDependencies?.[split.name]) !== undefined) {
+    if (
+      split !== undefined &&
+      (json?.dependencies?.[split.name] ??
+        json?.optionalDependencies?.[split.name] ??
+        json?.peerDependencies?.[split.name]) !== undefined
+    ) {
       const found = this.#resolver.resolve(text, module.file, "require");
       if (found.type !== "file") return;
-      edges.push({ specifier: text, style: "require", target: found.file, ...(found.base === undefined ? {} : { base: found.base }) });
-      return this.#module(found.file, reason, true);
+      edges.push({
+        specifier: text,
+        style: "require",
+        target: found.file,
+        ...(found.base === undefined ? {} : { base: found.base }),
+      });
+      this.#module(found.file, reason, true);
+      return;
     }
     if (!argument && !/^\.{0,2}\/|\.\w+$/.test(text)) return;
     const place = path.resolve(this.#folder, text);
     const asset: Reason = { ...reason, kind: "asset" };
     if (isWithin(this.#folder, place) || !isWithin(place, this.#root) || text.includes("node_modules")) return;
     if (this.#disk.isFile(place)) {
-      if (/\.(?:[cm]?[jt]sx?)$/.test(text) || path.basename(place) === "package.json" || (!text.includes("/") && !text.includes("."))) return;
+      if (
+        /\.(?:[cm]?[jt]sx?)$/.test(text) ||
+        path.basename(place) === "package.json" ||
+        (!text.includes("/") && !text.includes("."))
+      )
+        return;
       this.#raw(this.#disk.realpath(place), asset);
-    } else if (argument && this.#disk.isFolder(place) && !isWithin(module.file, place) && this.#packages.at(place) === undefined && !text.startsWith("..") && !path.basename(place).startsWith(".")) {
+    } else if (
+      argument &&
+      this.#disk.isFolder(place) &&
+      !isWithin(module.file, place) &&
+      this.#packages.at(place) === undefined &&
+      !text.startsWith("..") &&
+      !path.basename(place).startsWith(".")
+    ) {
       this.#whole(place, asset);
     }
   }
@@ -570,7 +724,8 @@ class Tracer {
     const scope = this.#packages.whole(file);
     if (scope === undefined || scope.json.name === split.name) return;
     const { dependencies, devDependencies, optionalDependencies, peerDependencies } = scope.json;
-    for (const list of [dependencies, devDependencies, optionalDependencies, peerDependencies]) if (list?.[split.name] !== undefined) return;
+    for (const list of [dependencies, devDependencies, optionalDependencies, peerDependencies])
+      if (list?.[split.name] !== undefined) return;
     if (this.#find(split.name, path.dirname(file)) === undefined) return; // an alias
     this.#say({
       code: "undeclared-import",
@@ -596,12 +751,19 @@ class Tracer {
       const own = this.#packages.isOwn(file);
       const where = `${this.#relative(file)}:${line}:${column}`;
       if (other !== undefined) {
-        throw new SlimError("CLOSURE", `"${ask.specifier}" is found only as ${path.basename(other)}: names differ in upper and lower case`, { where, hint: "write the name as the file has it" });
+        throw new SlimError(
+          "CLOSURE",
+          `"${ask.specifier}" is found only as ${path.basename(other)}: names differ in upper and lower case`,
+          { where, hint: "write the name as the file has it" },
+        );
       }
       if (ask.certain && (own || certain.has(file)) && !this.#patchesLoader) {
         const split = splitSpecifier(ask.specifier);
         const hint = split === undefined ? "correct the path" : `npm install ${split.name}`;
-        throw new SlimError("CLOSURE", `cannot find "${ask.specifier}": ${message.replaceAll(`${this.#root}/`, "")}`, { where, hint });
+        throw new SlimError("CLOSURE", `cannot find "${ask.specifier}": ${message.replaceAll(`${this.#root}/`, "")}`, {
+          where,
+          hint,
+        });
       }
       this.#say({
         code: "unresolved-import",
@@ -637,8 +799,9 @@ function spellings(name: string): readonly string[] {
   return [...new Set([name, short, short.replace(/\/index$/, "")])];
 }
 
-/** Documentation, declarations and source maps. */
-const forPeople = /\.(?:md|map|d\.[cm]?ts|tsbuildinfo)$|(?:^|\/)(?:licen[cs]e|notice|changelog)[^/]*$/i;
+/** Documentation, declarations, headers and source maps. */
+const forPeople =
+  /\.(?:md|map|d\.[cm]?ts|tsbuildinfo|hp?p?|gypi?|pc|a)$|(?:^|\/)(?:licen[cs]e|notice|changelog)[^/]*$/i;
 
 function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -651,7 +814,15 @@ export function globToRegExp(glob: string): RegExp {
     .replace(/\/$/, "")
     .replace(/[.+^$()|[\]\\]/g, "\\$&")
     .replace(/\*\*\/|\*\*|\*|\?|\{[^{}]*\}/g, (token) =>
-      token === "**/" ? "(?:.*/)?" : token === "**" ? ".*" : token === "*" ? "[^/]*" : token === "?" ? "[^/]" : `(?:${token.slice(1, -1).split(",").join("|")})`,
+      token === "**/"
+        ? "(?:.*/)?"
+        : token === "**"
+          ? ".*"
+          : token === "*"
+            ? "[^/]*"
+            : token === "?"
+              ? "[^/]"
+              : `(?:${token.slice(1, -1).split(",").join("|")})`,
     );
   return new RegExp(`^${body}(?:/.*)?$`, "s");
 }

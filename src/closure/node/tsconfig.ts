@@ -62,7 +62,12 @@ export class TsConfigs {
       loaded = { options: { ...loaded.options, ...inherited.options }, base: inherited.base };
     }
     const own = (json.compilerOptions ?? {}) as CompilerOptions;
-    const base = own.baseUrl !== undefined ? path.resolve(folder, own.baseUrl) : own.paths !== undefined && loaded.options.baseUrl === undefined ? folder : loaded.base;
+    const base =
+      own.baseUrl !== undefined
+        ? path.resolve(folder, own.baseUrl)
+        : own.paths !== undefined && loaded.options.baseUrl === undefined
+          ? folder
+          : loaded.base;
     return { options: { ...loaded.options, ...own }, base };
   }
 
@@ -73,7 +78,9 @@ export class TsConfigs {
       places.push(path.join(up, "node_modules", name));
       if (path.dirname(up) === up) break;
     }
-    return places.flatMap((place) => [place, `${place}.json`, path.join(place, "tsconfig.json")]).find((file) => this.#disk.isFile(file));
+    return places
+      .flatMap((place) => [place, `${place}.json`, path.join(place, "tsconfig.json")])
+      .find((file) => this.#disk.isFile(file));
   }
 }
 
@@ -89,11 +96,14 @@ function readJsonc(text: string, where: string): Record<string, unknown> {
 
 function literal(node: AnyNode): unknown {
   if (node.type === "Literal") return node.value;
-  if (node.type === "ArrayExpression") return node.elements.map((element) => (element === null ? null : literal(element)));
+  if (node.type === "ArrayExpression")
+    return node.elements.map((element) => (element === null ? null : literal(element)));
   if (node.type !== "ObjectExpression") return undefined;
   return Object.fromEntries(
     node.properties.flatMap((property) =>
-      property.type === "Property" && property.key.type === "Literal" ? [[String(property.key.value), literal(property.value)]] : [],
+      property.type === "Property" && property.key.type === "Literal"
+        ? [[String(property.key.value), literal(property.value)]]
+        : [],
     ),
   );
 }

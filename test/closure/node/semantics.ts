@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the programs are text
 import type { Files } from "../../support/node-app.ts";
 
 interface Case {
@@ -19,108 +20,860 @@ const pkg = (name: string, json: object, files: Files): Files => ({
 /** Small programs that print what they see. One behaviour each. */
 export const cases: readonly Case[] = [
   // -- places
-  { name: "__filename and __dirname", files: { "main.js": 'console.log(__filename, __dirname); require("./lib/a")', "lib/a.js": "console.log(__filename, __dirname)" } },
-  { name: "module.id, filename, path, paths, loaded", files: { "main.js": 'const s=()=>console.log(module.id,module.filename,module.path,module.paths,module.loaded);s();require("./lib/a")', "lib/a.js": "console.log(module.id,module.filename,module.path,module.paths,module.loaded)" } },
-  { name: "require.main and module.parent", files: { "main.js": 'console.log(require.main===module, module.parent); require("./a")', "a.js": "console.log(require.main.filename, require.main===module, module.parent.filename)" } },
-  { name: "module.children", files: { "main.js": 'require("./a");require("./b");console.log(module.children.map(c=>c.id))', "a.js": 'require("./b")', "b.js": "" } },
-  { name: "process.argv and process.mainModule", files: { "main.js": "console.log(process.argv, process.mainModule.filename, process.cwd())" } },
-  { name: "require.resolve", files: { "main.js": 'console.log(require.resolve("./lib/a"), require.resolve("p"), require.resolve("fs"), require.resolve.paths("p"))', "lib/a.js": "", ...pkg("p", { main: "m.js" }, { "m.js": "" }) } },
-  { name: "require.resolve with paths", files: { "main.js": 'console.log(require.resolve("p", {paths:[__dirname+"/sub"]})); console.log(require("p").where)', "sub/x.js": "", ...pkg("p", {}, { "index.js": 'exports.where="top"' }) } },
-  { name: "createRequire", files: { "main.js": 'const {createRequire}=require("module");const r=createRequire(__dirname+"/lib/x.js");console.log(r("./a"), r.resolve("./a"))', "lib/a.js": "module.exports=__filename" } },
-  { name: "createRequire in an ES module", entry: "main.mjs", files: { "main.mjs": 'import {createRequire} from "node:module";const r=createRequire(import.meta.url);console.log(r("./a.cjs"), r("./d.json"))', "a.cjs": "module.exports=__filename", "d.json": '{"x":1}' } },
-  { name: "import.meta.url, dirname, filename", entry: "main.mjs", files: { "main.mjs": 'import "./lib/a.mjs"; console.log(import.meta.url, import.meta.dirname, import.meta.filename, Object.keys(import.meta).filter(k=>k!=="main"))', "lib/a.mjs": "console.log(import.meta.url, import.meta.dirname, import.meta.filename)" } },
-  { name: "import.meta.resolve", entry: "main.mjs", files: { "main.mjs": 'console.log(import.meta.resolve("./a.mjs"), import.meta.resolve("p"), import.meta.resolve("node:fs")); await import("p"); await import("./a.mjs")', "a.mjs": "", ...pkg("p", { exports: { import: "./i.mjs", require: "./r.cjs" } }, { "i.mjs": "", "r.cjs": "" }) } },
-  { name: "main check of an ES module", files: { "package.json": esm, "main.js": 'import {pathToFileURL} from "node:url"; import "./a.js"; console.log(import.meta.url===pathToFileURL(process.argv[1]).href)', "a.js": 'import {pathToFileURL} from "node:url"; console.log(import.meta.url===pathToFileURL(process.argv[1]).href)' } },
-  { name: "import.meta.main", since: 24, files: { "package.json": esm, "main.js": 'import "./a.js"; console.log(import.meta.main)', "a.js": "console.log(import.meta.main)" } },
-  { name: "require.main in an ES app", files: { "package.json": esm, "main.js": 'import "./a.cjs"', "a.cjs": "console.log(require.main, module.parent, module.id, process.mainModule)" } },
+  {
+    name: "__filename and __dirname",
+    files: {
+      "main.js": 'console.log(__filename, __dirname); require("./lib/a")',
+      "lib/a.js": "console.log(__filename, __dirname)",
+    },
+  },
+  {
+    name: "module.id, filename, path, paths, loaded",
+    files: {
+      "main.js":
+        'const s=()=>console.log(module.id,module.filename,module.path,module.paths,module.loaded);s();require("./lib/a")',
+      "lib/a.js": "console.log(module.id,module.filename,module.path,module.paths,module.loaded)",
+    },
+  },
+  {
+    name: "require.main and module.parent",
+    files: {
+      "main.js": 'console.log(require.main===module, module.parent); require("./a")',
+      "a.js": "console.log(require.main.filename, require.main===module, module.parent.filename)",
+    },
+  },
+  {
+    name: "module.children",
+    files: {
+      "main.js": 'require("./a");require("./b");console.log(module.children.map(c=>c.id))',
+      "a.js": 'require("./b")',
+      "b.js": "",
+    },
+  },
+  {
+    name: "process.argv and process.mainModule",
+    files: { "main.js": "console.log(process.argv, process.mainModule.filename, process.cwd())" },
+  },
+  {
+    name: "require.resolve",
+    files: {
+      "main.js":
+        'console.log(require.resolve("./lib/a"), require.resolve("p"), require.resolve("fs"), require.resolve.paths("p"))',
+      "lib/a.js": "",
+      ...pkg("p", { main: "m.js" }, { "m.js": "" }),
+    },
+  },
+  {
+    name: "require.resolve with paths",
+    files: {
+      "main.js": 'console.log(require.resolve("p", {paths:[__dirname+"/sub"]})); console.log(require("p").where)',
+      "sub/x.js": "",
+      ...pkg("p", {}, { "index.js": 'exports.where="top"' }),
+    },
+  },
+  {
+    name: "createRequire",
+    files: {
+      "main.js":
+        'const {createRequire}=require("module");const r=createRequire(__dirname+"/lib/x.js");console.log(r("./a"), r.resolve("./a"))',
+      "lib/a.js": "module.exports=__filename",
+    },
+  },
+  {
+    name: "createRequire in an ES module",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import {createRequire} from "node:module";const r=createRequire(import.meta.url);console.log(r("./a.cjs"), r("./d.json"))',
+      "a.cjs": "module.exports=__filename",
+      "d.json": '{"x":1}',
+    },
+  },
+  {
+    name: "import.meta.url, dirname, filename",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import "./lib/a.mjs"; console.log(import.meta.url, import.meta.dirname, import.meta.filename, Object.keys(import.meta).filter(k=>k!=="main"))',
+      "lib/a.mjs": "console.log(import.meta.url, import.meta.dirname, import.meta.filename)",
+    },
+  },
+  {
+    name: "import.meta.resolve",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'console.log(import.meta.resolve("./a.mjs"), import.meta.resolve("p"), import.meta.resolve("node:fs")); await import("p"); await import("./a.mjs")',
+      "a.mjs": "",
+      ...pkg("p", { exports: { import: "./i.mjs", require: "./r.cjs" } }, { "i.mjs": "", "r.cjs": "" }),
+    },
+  },
+  {
+    name: "main check of an ES module",
+    files: {
+      "package.json": esm,
+      "main.js":
+        'import {pathToFileURL} from "node:url"; import "./a.js"; console.log(import.meta.url===pathToFileURL(process.argv[1]).href)',
+      "a.js":
+        'import {pathToFileURL} from "node:url"; console.log(import.meta.url===pathToFileURL(process.argv[1]).href)',
+    },
+  },
+  {
+    name: "import.meta.main",
+    since: 24,
+    files: {
+      "package.json": esm,
+      "main.js": 'import "./a.js"; console.log(import.meta.main)',
+      "a.js": "console.log(import.meta.main)",
+    },
+  },
+  {
+    name: "require.main in an ES app",
+    files: {
+      "package.json": esm,
+      "main.js": 'import "./a.cjs"',
+      "a.cjs": "console.log(require.main, module.parent, module.id, process.mainModule)",
+    },
+  },
   // -- values and scope
-  { name: "this, exports and arguments at top level", files: { "main.js": "console.log(this===exports, this===module.exports, arguments.length, typeof arguments[1], new.target)" } },
-  { name: "this in an ES module", entry: "main.mjs", files: { "main.mjs": "console.log(this, typeof require, typeof module, typeof __filename)" } },
-  { name: "sloppy mode stays sloppy", files: { "main.js": 'implicit = 1; console.log(implicit, (function(){return this===globalThis})(), 010); with({x:5}) console.log(x); require("./strict")', "strict.js": '"use strict"; try { implicit2 = 1 } catch (e) { console.log(e.message) } console.log((function(){return this})())' } },
-  { name: "a function with its own strict mode", files: { "main.js": 'function s(){"use strict";return this} function l(){return typeof this} console.log(s(), l())' } },
-  { name: "direct eval sees the scope", files: { "main.js": 'const secret=42; console.log(eval("secret"), eval("__filename"), eval("require")("./a"))', "a.js": "module.exports=7" } },
-  { name: "indirect eval and Function", files: { "main.js": 'globalThis.g=3; console.log((0,eval)("typeof secret"), new Function("return g")()); const secret=1' } },
-  { name: "function and class names", files: { "main.js": "const f=function inner(){}; const g=()=>{}; class Klass{}; const K=class Named{}; const o={m(){}, ['c'+1]: function(){}}; console.log(f.name,g.name,Klass.name,K.name,o.m.name,o.c1.name,(function unused(){}).name)" } },
-  { name: "Function.prototype.toString", files: { "main.js": "function f(a,b){return a+b} class C{m(){return 1}} console.log(String(f), f.length, String(C).startsWith('class C'))" } },
-  { name: "template literals and regular expressions keep every character", files: { "main.js": 'console.log(`a\n  b\t ${1}  c // no comment`, /[/]\\/\\/ \\*\\/ /.source, String.raw`\\u{41} é ☃`, "*/", "/* x */")' } },
-  { name: "text that is not ASCII", files: { "main.js": 'const ünï="日本語😀"; console.log(ünï, `☃${ünï}`, /é+/u.test("éé"), "\\u0001\u0001".length, String.raw`é\\n`)' } },
-  { name: "semicolons that are not there", files: { "main.js": "const a = 1\nconst b = a\n;[1,2].forEach(x => console.log(x))\nlet i = 1\nlet j = i\n++j\nconsole.log(i, j)\nconst f = () => { return\n5 }\nconsole.log(f())" } },
-  { name: "operators that touch", files: { "main.js": "let a=1,b=2; console.log(a - -b, a + +b, a+ ++b, a-- - --b, 1 .toFixed(1), a ? .5 : 1, typeof typeof a, void 0, !(- -a), a / 2 / /x/.source.length, 5 % - 3, a < ! --b)" } },
-  { name: "HTML-like comments", files: { "main.js": 'console.log(1)\n<!-- a comment\n--> another\nconsole.log(2)' } },
-  { name: "hashbang and byte order mark", files: { "main.js": '#!/usr/bin/env node\nconsole.log("x"); require("./b")', "b.js": '\uFEFFconsole.log("bom")' } },
-  { name: "return at top level", files: { "main.js": 'console.log(1); require("./a"); return; console.log(2)', "a.js": "if (true) return; console.log(3)" } },
-  { name: "await as a name", files: { "main.js": "var await = 3; console.log(await); var let_ = 1, async = 2; console.log(async)" } },
-  { name: "line terminators of every kind", files: { "main.js": 'console.log(1)\r\n// a\rconsole.log(2)\u2028console.log("\u2028".length)\r\n/* x\r\n y */ console.log(`a\r\nb`.length)' } },
+  {
+    name: "this, exports and arguments at top level",
+    files: {
+      "main.js":
+        "console.log(this===exports, this===module.exports, arguments.length, typeof arguments[1], new.target)",
+    },
+  },
+  {
+    name: "this in an ES module",
+    entry: "main.mjs",
+    files: { "main.mjs": "console.log(this, typeof require, typeof module, typeof __filename)" },
+  },
+  {
+    name: "sloppy mode stays sloppy",
+    files: {
+      "main.js":
+        'implicit = 1; console.log(implicit, (function(){return this===globalThis})(), 010); with({x:5}) console.log(x); require("./strict")',
+      "strict.js":
+        '"use strict"; try { implicit2 = 1 } catch (e) { console.log(e.message) } console.log((function(){return this})())',
+    },
+  },
+  {
+    name: "a function with its own strict mode",
+    files: {
+      "main.js": 'function s(){"use strict";return this} function l(){return typeof this} console.log(s(), l())',
+    },
+  },
+  {
+    name: "direct eval sees the scope",
+    files: {
+      "main.js": 'const secret=42; console.log(eval("secret"), eval("__filename"), eval("require")("./a"))',
+      "a.js": "module.exports=7",
+    },
+  },
+  {
+    name: "indirect eval and Function",
+    files: {
+      "main.js": 'globalThis.g=3; console.log((0,eval)("typeof secret"), new Function("return g")()); const secret=1',
+    },
+  },
+  {
+    name: "function and class names",
+    files: {
+      "main.js":
+        "const f=function inner(){}; const g=()=>{}; class Klass{}; const K=class Named{}; const o={m(){}, ['c'+1]: function(){}}; console.log(f.name,g.name,Klass.name,K.name,o.m.name,o.c1.name,(function unused(){}).name)",
+    },
+  },
+  {
+    name: "Function.prototype.toString",
+    files: {
+      "main.js":
+        "function f(a,b){return a+b} class C{m(){return 1}} console.log(String(f), f.length, String(C).startsWith('class C'))",
+    },
+  },
+  {
+    name: "template literals and regular expressions keep every character",
+    files: {
+      "main.js":
+        'console.log(`a\n  b\t ${1}  c // no comment`, /[/]\\/\\/ \\*\\/ /.source, String.raw`\\u{41} é ☃`, "*/", "/* x */")',
+    },
+  },
+  {
+    name: "text that is not ASCII",
+    files: {
+      "main.js":
+        'const ünï="日本語😀"; console.log(ünï, `☃${ünï}`, /é+/u.test("éé"), "\\u0001\u0001".length, String.raw`é\\n`)',
+    },
+  },
+  {
+    name: "semicolons that are not there",
+    files: {
+      "main.js":
+        "const a = 1\nconst b = a\n;[1,2].forEach(x => console.log(x))\nlet i = 1\nlet j = i\n++j\nconsole.log(i, j)\nconst f = () => { return\n5 }\nconsole.log(f())",
+    },
+  },
+  {
+    name: "operators that touch",
+    files: {
+      "main.js":
+        "let a=1,b=2; console.log(a - -b, a + +b, a+ ++b, a-- - --b, 1 .toFixed(1), a ? .5 : 1, typeof typeof a, void 0, !(- -a), a / 2 / /x/.source.length, 5 % - 3, a < ! --b)",
+    },
+  },
+  { name: "HTML-like comments", files: { "main.js": "console.log(1)\n<!-- a comment\n--> another\nconsole.log(2)" } },
+  {
+    name: "hashbang and byte order mark",
+    files: { "main.js": '#!/usr/bin/env node\nconsole.log("x"); require("./b")', "b.js": '\uFEFFconsole.log("bom")' },
+  },
+  {
+    name: "return at top level",
+    files: {
+      "main.js": 'console.log(1); require("./a"); return; console.log(2)',
+      "a.js": "if (true) return; console.log(3)",
+    },
+  },
+  {
+    name: "await as a name",
+    files: { "main.js": "var await = 3; console.log(await); var let_ = 1, async = 2; console.log(async)" },
+  },
+  {
+    name: "line terminators of every kind",
+    files: {
+      "main.js":
+        'console.log(1)\r\n// a\rconsole.log(2)\u2028console.log("\u2028".length)\r\n/* x\r\n y */ console.log(`a\r\nb`.length)',
+    },
+  },
   // -- modules
-  { name: "cycles of CommonJS", files: { "main.js": 'console.log(require("./a").x)', "a.js": 'exports.early=1; const b=require("./b"); exports.x=b.seen; ', "b.js": 'const a=require("./a"); exports.seen=Object.keys(a).join()+(a.x===undefined)' } },
-  { name: "module.exports replaced in a cycle", files: { "main.js": 'const A=require("./a"); console.log(new A().b.A===A)', "a.js": 'class A{constructor(){this.b=require("./b")}}; module.exports=A; require("./b")', "b.js": 'exports.A=require("./a")' } },
-  { name: "getters on exports", files: { "main.js": 'const a=require("./a"); console.log(a.n, a.n, Object.getOwnPropertyDescriptor(a,"n").get!==undefined)', "a.js": 'let i=0; Object.defineProperty(exports,"n",{enumerable:true,get(){return ++i}})' } },
-  { name: "require.cache", files: { "main.js": 'const a=require("./a"); const k=require.resolve("./a"); console.log(Object.keys(require.cache), require.cache[k].exports===a); delete require.cache[k]; console.log(require("./a")===a)', "a.js": "module.exports={}" } },
-  { name: "a stub put into require.cache", files: { "main.js": 'const k=require.resolve("./a"); require.cache[k]={id:k,filename:k,loaded:true,exports:"mock"}; console.log(require("./b"))', "a.js": 'module.exports="real"', "b.js": 'module.exports=require("./a")' } },
-  { name: "Module.prototype.require patched", files: { "main.js": 'const M=require("module");const o=M.prototype.require;const seen=[];M.prototype.require=function(id){seen.push(id);return o.call(this,id)};require("./a");console.log(seen)', "a.js": 'require("./b");require("fs")', "b.js": "" } },
-  { name: "Module._load patched", files: { "main.js": 'const M=require("module");const o=M._load;M._load=function(r,p){const e=o.apply(this,arguments);if(r==="./b")return {patched:true};return e};console.log(require("./a"))', "a.js": 'module.exports=require("./b")', "b.js": "" } },
-  { name: "Module._resolveFilename patched", files: { "main.js": 'const M=require("module");const o=M._resolveFilename;M._resolveFilename=function(r,...x){return o.call(this,r==="alias"?"./b":r,...x)};console.log(require("alias")); require("./b")', "b.js": 'module.exports="b"' } },
-  { name: "require.extensions", files: { "main.js": 'console.log(Object.keys(require.extensions)); const o=require.extensions[".js"]; require.extensions[".js"]=function(m,f){const c=m._compile; m._compile=function(t,f){return c.call(this,t.replace("RED","BLUE"),f)}; return o(m,f)}; console.log(require("./a"))', "a.js": 'module.exports="RED"' } },
+  {
+    name: "cycles of CommonJS",
+    files: {
+      "main.js": 'console.log(require("./a").x)',
+      "a.js": 'exports.early=1; const b=require("./b"); exports.x=b.seen; ',
+      "b.js": 'const a=require("./a"); exports.seen=Object.keys(a).join()+(a.x===undefined)',
+    },
+  },
+  {
+    name: "module.exports replaced in a cycle",
+    files: {
+      "main.js": 'const A=require("./a"); console.log(new A().b.A===A)',
+      "a.js": 'class A{constructor(){this.b=require("./b")}}; module.exports=A; require("./b")',
+      "b.js": 'exports.A=require("./a")',
+    },
+  },
+  {
+    name: "getters on exports",
+    files: {
+      "main.js":
+        'const a=require("./a"); console.log(a.n, a.n, Object.getOwnPropertyDescriptor(a,"n").get!==undefined)',
+      "a.js": 'let i=0; Object.defineProperty(exports,"n",{enumerable:true,get(){return ++i}})',
+    },
+  },
+  {
+    name: "require.cache",
+    files: {
+      "main.js":
+        'const a=require("./a"); const k=require.resolve("./a"); console.log(Object.keys(require.cache), require.cache[k].exports===a); delete require.cache[k]; console.log(require("./a")===a)',
+      "a.js": "module.exports={}",
+    },
+  },
+  {
+    name: "a stub put into require.cache",
+    files: {
+      "main.js":
+        'const k=require.resolve("./a"); require.cache[k]={id:k,filename:k,loaded:true,exports:"mock"}; console.log(require("./b"))',
+      "a.js": 'module.exports="real"',
+      "b.js": 'module.exports=require("./a")',
+    },
+  },
+  {
+    name: "Module.prototype.require patched",
+    files: {
+      "main.js":
+        'const M=require("module");const o=M.prototype.require;const seen=[];M.prototype.require=function(id){seen.push(id);return o.call(this,id)};require("./a");console.log(seen)',
+      "a.js": 'require("./b");require("fs")',
+      "b.js": "",
+    },
+  },
+  {
+    name: "Module._load patched",
+    files: {
+      "main.js":
+        'const M=require("module");const o=M._load;M._load=function(r,p){const e=o.apply(this,arguments);if(r==="./b")return {patched:true};return e};console.log(require("./a"))',
+      "a.js": 'module.exports=require("./b")',
+      "b.js": "",
+    },
+  },
+  {
+    name: "Module._resolveFilename patched",
+    files: {
+      "main.js":
+        'const M=require("module");const o=M._resolveFilename;M._resolveFilename=function(r,...x){return o.call(this,r==="alias"?"./b":r,...x)};console.log(require("alias")); require("./b")',
+      "b.js": 'module.exports="b"',
+    },
+  },
+  {
+    name: "require.extensions",
+    files: {
+      "main.js":
+        'console.log(Object.keys(require.extensions)); const o=require.extensions[".js"]; require.extensions[".js"]=function(m,f){const c=m._compile; m._compile=function(t,f){return c.call(this,t.replace("RED","BLUE"),f)}; return o(m,f)}; console.log(require("./a"))',
+      "a.js": 'module.exports="RED"',
+    },
+  },
   { name: "module.require", files: { "main.js": 'console.log(module.require("./a"))', "a.js": "module.exports=1" } },
-  { name: "a missing module in try", files: { "main.js": 'try{require("not-there")}catch(e){console.log(e.code,e.message.split("\\n")[0])} try{require("./nope")}catch(e){console.log(e.code)} console.log("on")' } },
-  { name: "JSON", files: { "main.js": 'const d=require("./d"); console.log(d, require("./d.json")===d, require("./dir"))', "d.json": '{ "b": 1.50, "a": [ "é", null ], "__proto__": 1, "2": 2, "1": 1 }', "dir/index.json": '{"i":true}' } },
-  { name: "JSON imported", entry: "main.mjs", files: { "main.mjs": 'import d from "./d.json" with {type:"json"}; console.log(d, (await import("./d.json",{with:{type:"json"}})).default===d)', "d.json": '{"a":1}' } },
-  { name: "folders, index files and extensions", files: { "main.js": 'console.log(require("./x"), require("./x/"), require("./y"), require("."), require("./z.min"))', "x.js": 'module.exports="x.js"', "x/index.js": 'module.exports="x/index.js"', "y/package.json": '{"main":"lib/m"}', "y/lib/m.js": 'module.exports="y/lib/m.js"', "index.js": 'module.exports="index"', "z.min.js": 'module.exports="z.min"' } },
-  { name: "a file without extension", files: { "main.js": 'console.log(require("./LICENSE"), require("./bin/run"))', LICENSE: 'module.exports="as code"', "bin/run": "#!/usr/bin/env node\nmodule.exports=1" } },
-  { name: "exports with conditions and patterns", files: { "main.js": 'console.log(require("p"), require("p/f/a"), require("p/f/b.js")); try { require("p/private") } catch (e) { console.log(e.code) }', ...pkg("p", { exports: { ".": { import: "./i.mjs", node: { require: "./r.js" } }, "./f/*.js": "./src/*.js", "./f/*": "./src/*.js" } }, { "i.mjs": "", "r.js": 'module.exports="r"', "src/a.js": 'module.exports="a"', "src/b.js": 'module.exports="b"', "private.js": "" }) } },
-  { name: "imports of a package.json", files: { "package.json": '{"name":"app","imports":{"#x":"./src/x.js","#u/*":"./src/u/*.js","#dep":"p"}}', "main.js": 'console.log(require("#x"), require("#u/a"), require("#dep"))', "src/x.js": 'module.exports="x"', "src/u/a.js": 'module.exports="ua"', ...pkg("p", {}, { "index.js": 'module.exports="p"' }) } },
-  { name: "a package that names itself", files: { "package.json": '{"name":"app","exports":{"./x":"./src/x.js"}}', "main.js": 'console.log(require("app/x")); require("p")', "src/x.js": 'module.exports="x"', ...pkg("p", { exports: { ".": "./index.js", "./y": "./y.js" } }, { "index.js": 'console.log(require("p/y"))', "y.js": 'module.exports="y"' }) } },
-  { name: "two versions of a package", files: { "main.js": 'console.log(require("a"), require("b"))', ...pkg("a", {}, { "index.js": 'module.exports="a1"' }), ...pkg("b", {}, { "index.js": 'module.exports=require("a")', "node_modules/a/index.js": 'module.exports="a2"', "node_modules/a/package.json": '{"name":"a","version":"2.0.0"}' }) } },
-  { name: "linked packages are where they really are", files: { "main.js": 'console.log(require("a"))', "node_modules/a": "-> .store/a@1/node_modules/a", "node_modules/.store/a@1/node_modules/a/index.js": 'module.exports=__filename+require("b")', "node_modules/.store/a@1/node_modules/a/package.json": '{"name":"a","version":"1.0.0"}', "node_modules/.store/a@1/node_modules/b": "-> ../../b@1/node_modules/b", "node_modules/.store/b@1/node_modules/b/index.js": "module.exports=__filename", "node_modules/.store/b@1/node_modules/b/package.json": '{"name":"b","version":"1.0.0"}' } },
+  {
+    name: "a missing module in try",
+    files: {
+      "main.js":
+        'try{require("not-there")}catch(e){console.log(e.code,e.message.split("\\n")[0])} try{require("./nope")}catch(e){console.log(e.code)} console.log("on")',
+    },
+  },
+  {
+    name: "JSON",
+    files: {
+      "main.js": 'const d=require("./d"); console.log(d, require("./d.json")===d, require("./dir"))',
+      "d.json": '{ "b": 1.50, "a": [ "é", null ], "__proto__": 1, "2": 2, "1": 1 }',
+      "dir/index.json": '{"i":true}',
+    },
+  },
+  {
+    name: "JSON imported",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import d from "./d.json" with {type:"json"}; console.log(d, (await import("./d.json",{with:{type:"json"}})).default===d)',
+      "d.json": '{"a":1}',
+    },
+  },
+  {
+    name: "folders, index files and extensions",
+    files: {
+      "main.js": 'console.log(require("./x"), require("./x/"), require("./y"), require("."), require("./z.min"))',
+      "x.js": 'module.exports="x.js"',
+      "x/index.js": 'module.exports="x/index.js"',
+      "y/package.json": '{"main":"lib/m"}',
+      "y/lib/m.js": 'module.exports="y/lib/m.js"',
+      "index.js": 'module.exports="index"',
+      "z.min.js": 'module.exports="z.min"',
+    },
+  },
+  {
+    name: "a file without extension",
+    files: {
+      "main.js": 'console.log(require("./LICENSE"), require("./bin/run"))',
+      LICENSE: 'module.exports="as code"',
+      "bin/run": "#!/usr/bin/env node\nmodule.exports=1",
+    },
+  },
+  {
+    name: "exports with conditions and patterns",
+    files: {
+      "main.js":
+        'console.log(require("p"), require("p/f/a"), require("p/f/b.js")); try { require("p/private") } catch (e) { console.log(e.code) }',
+      ...pkg(
+        "p",
+        {
+          exports: {
+            ".": { import: "./i.mjs", node: { require: "./r.js" } },
+            "./f/*.js": "./src/*.js",
+            "./f/*": "./src/*.js",
+          },
+        },
+        {
+          "i.mjs": "",
+          "r.js": 'module.exports="r"',
+          "src/a.js": 'module.exports="a"',
+          "src/b.js": 'module.exports="b"',
+          "private.js": "",
+        },
+      ),
+    },
+  },
+  {
+    name: "imports of a package.json",
+    files: {
+      "package.json": '{"name":"app","imports":{"#x":"./src/x.js","#u/*":"./src/u/*.js","#dep":"p"}}',
+      "main.js": 'console.log(require("#x"), require("#u/a"), require("#dep"))',
+      "src/x.js": 'module.exports="x"',
+      "src/u/a.js": 'module.exports="ua"',
+      ...pkg("p", {}, { "index.js": 'module.exports="p"' }),
+    },
+  },
+  {
+    name: "a package that names itself",
+    files: {
+      "package.json": '{"name":"app","exports":{"./x":"./src/x.js"}}',
+      "main.js": 'console.log(require("app/x")); require("p")',
+      "src/x.js": 'module.exports="x"',
+      ...pkg(
+        "p",
+        { exports: { ".": "./index.js", "./y": "./y.js" } },
+        { "index.js": 'console.log(require("p/y"))', "y.js": 'module.exports="y"' },
+      ),
+    },
+  },
+  {
+    name: "two versions of a package",
+    files: {
+      "main.js": 'console.log(require("a"), require("b"))',
+      ...pkg("a", {}, { "index.js": 'module.exports="a1"' }),
+      ...pkg(
+        "b",
+        {},
+        {
+          "index.js": 'module.exports=require("a")',
+          "node_modules/a/index.js": 'module.exports="a2"',
+          "node_modules/a/package.json": '{"name":"a","version":"2.0.0"}',
+        },
+      ),
+    },
+  },
+  {
+    name: "linked packages are where they really are",
+    files: {
+      "main.js": 'console.log(require("a"))',
+      "node_modules/a": "-> .store/a@1/node_modules/a",
+      "node_modules/.store/a@1/node_modules/a/index.js": 'module.exports=__filename+require("b")',
+      "node_modules/.store/a@1/node_modules/a/package.json": '{"name":"a","version":"1.0.0"}',
+      "node_modules/.store/a@1/node_modules/b": "-> ../../b@1/node_modules/b",
+      "node_modules/.store/b@1/node_modules/b/index.js": "module.exports=__filename",
+      "node_modules/.store/b@1/node_modules/b/package.json": '{"name":"b","version":"1.0.0"}',
+    },
+  },
+  {
+    name: "workspaces: linked packages, and the app deep inside",
+    entry: "packages/app/src/main.js",
+    files: {
+      "package.json": '{"name":"mono","private":true,"workspaces":["packages/*"]}',
+      "packages/app/package.json": '{"name":"app","dependencies":{"@ws/lib":"*","p":"1"}}',
+      "packages/app/src/main.js":
+        'const lib=require("@ws/lib"); console.log(lib.file, lib.text(), require("p"), require.resolve("@ws/lib"))',
+      "packages/lib/package.json": '{"name":"@ws/lib","version":"1.0.0","main":"lib.js"}',
+      "packages/lib/lib.js":
+        'const fs=require("fs"); exports.file=__filename; exports.text=()=>fs.readFileSync(__dirname+"/t.txt","utf8")+require("p")',
+      "packages/lib/t.txt": "text",
+      "node_modules/@ws/lib": "-> ../../packages/lib",
+      ...pkg("p", {}, { "index.js": 'module.exports="p"' }),
+    },
+  },
   // -- ES modules
-  { name: "top-level await", entry: "main.mjs", files: { "main.mjs": 'import {x} from "./a.mjs"; console.log(x); await null; console.log("end")', "a.mjs": "export const x = await new Promise(r=>setTimeout(r,5,'late'))" } },
-  { name: "live bindings", entry: "main.mjs", files: { "main.mjs": 'import {n,inc} from "./a.mjs"; console.log(n); inc(); console.log(n)', "a.mjs": "export let n=0; export const inc=()=>{n++}" } },
-  { name: "cycles of ES modules", entry: "main.mjs", files: { "main.mjs": 'import {a} from "./a.mjs"; console.log(a())', "a.mjs": 'import {b} from "./b.mjs"; export function a(){return "a"+b()}', "b.mjs": 'import {a} from "./a.mjs"; export function b(){return typeof a}' } },
-  { name: "an import of the entry", entry: "main.mjs", files: { "main.mjs": 'export const id={}; console.log("once"); const {same}=await import("./a.mjs"); console.log(same(id))', "a.mjs": 'import {id} from "./main.mjs"; export const same=x=>x===id' } },
-  { name: "order of evaluation", entry: "main.mjs", files: { "main.mjs": 'console.log("main"); import "./a.mjs"; import "./c.cjs"; import "./b.mjs"', "a.mjs": 'import "./b.mjs"; console.log("a")', "b.mjs": 'console.log("b")', "c.cjs": 'console.log("c")' } },
-  { name: "CommonJS imported: names, default and the namespace", entry: "main.mjs", files: { "main.mjs": 'import d,{a,re} from "./c.cjs"; import * as ns from "./c.cjs"; console.log(d,a,re,ns,Object.keys(ns))', "c.cjs": 'exports.a=1; exports.b=()=>{}; Object.defineProperty(exports,"g",{enumerable:true,get:()=>5}); module.exports.re=2; if(0){exports.never=1}' } },
-  { name: "CommonJS compiled from ES: __esModule and re-exports", entry: "main.mjs", files: { "main.mjs": 'import * as ns from "./c.cjs"; import {deep} from "./c.cjs"; console.log(ns, ns.default, deep)', "c.cjs": '"use strict";Object.defineProperty(exports,"__esModule",{value:true});exports.default="dflt";exports.x=1;__exportStar(require("./d.cjs"),exports);function __exportStar(m,e){for(const k in m)if(k!=="default")e[k]=m[k]}', "d.cjs": 'exports.deep="deep"' } },
-  { name: "names that only a comment shows", entry: "main.mjs", files: { "main.mjs": 'import {a} from "./c.cjs"; console.log(a)', "c.cjs": 'const o={}; for (const k of ["a","b"]) o[k]=k; module.exports=o; 0 && (module.exports = { a, b })' } },
-  { name: "dual packages", entry: "main.mjs", files: { "main.mjs": 'import {kind} from "p"; import {createRequire} from "node:module"; console.log(kind, createRequire(import.meta.url)("p").kind)', ...pkg("p", { exports: { import: "./i.mjs", require: "./r.cjs" } }, { "i.mjs": 'export const kind="esm"', "r.cjs": 'exports.kind="cjs"' }) } },
-  { name: "one instance through import and require", entry: "main.mjs", files: { "main.mjs": 'import a from "./a.cjs"; import {createRequire} from "node:module"; const r=createRequire(import.meta.url); console.log(a===r("./a.cjs"), r.cache[r.resolve("./a.cjs")].exports===a)', "a.cjs": "module.exports={}" } },
-  { name: "require of an ES module", since: 22, files: { "main.js": 'const m=require("./m.mjs"); console.log(m, m.default, require("./m.mjs")===m); import("./m.mjs").then(n=>console.log(n===m))', "m.mjs": 'import {y} from "./n.mjs"; export default class D{}; export const x=y', "n.mjs": "export const y=2" } },
-  { name: "module.exports as an export name", since: 23, files: { "main.js": 'console.log(require("./m.mjs"))', "m.mjs": 'const v="direct"; export {v as "module.exports"}' } },
-  { name: "module-sync condition", since: 22, files: { "main.js": 'console.log(require("p").kind)', ...pkg("p", { exports: { "module-sync": "./s.mjs", default: "./d.cjs" } }, { "s.mjs": 'export const kind="sync"', "d.cjs": 'exports.kind="cjs"' }) } },
-  { name: "dynamic import from CommonJS", files: { "main.js": '(async()=>{const m=await import("./m.mjs"); console.log(m.x); const c=await import("./c.js"); console.log(c.default, c.y); console.log((await import("p")).default)})()', "m.mjs": "export const x=import.meta.url", "c.js": "exports.y=2", ...pkg("p", {}, { "index.js": 'module.exports="p"' }) } },
-  { name: "a query makes another instance", entry: "main.mjs", files: { "main.mjs": 'const a=await import("./a.mjs?1"), b=await import("./a.mjs?2"), c=await import("./a.mjs?1"); console.log(a===b, a===c, a.u, b.u)', "a.mjs": "export const u=import.meta.url" } },
-  { name: "a missing import is caught", entry: "main.mjs", files: { "main.mjs": 'try{await import("not-there")}catch(e){console.log(e.code)} try{await import("./no.mjs")}catch(e){console.log(e.code)}' } },
-  { name: "a promise that never settles", entry: "main.mjs", files: { "main.mjs": 'console.log("waits"); await new Promise(()=>{})' } },
-  { name: "syntax decides", since: 22, files: { "main.js": 'import fs from "node:fs"; import {x} from "./a.js"; console.log(typeof fs.readFileSync, x, typeof require)', "a.js": 'export const x="esm"' } },
+  {
+    name: "top-level await",
+    entry: "main.mjs",
+    files: {
+      "main.mjs": 'import {x} from "./a.mjs"; console.log(x); await null; console.log("end")',
+      "a.mjs": "export const x = await new Promise(r=>setTimeout(r,5,'late'))",
+    },
+  },
+  {
+    name: "live bindings",
+    entry: "main.mjs",
+    files: {
+      "main.mjs": 'import {n,inc} from "./a.mjs"; console.log(n); inc(); console.log(n)',
+      "a.mjs": "export let n=0; export const inc=()=>{n++}",
+    },
+  },
+  {
+    name: "cycles of ES modules",
+    entry: "main.mjs",
+    files: {
+      "main.mjs": 'import {a} from "./a.mjs"; console.log(a())',
+      "a.mjs": 'import {b} from "./b.mjs"; export function a(){return "a"+b()}',
+      "b.mjs": 'import {a} from "./a.mjs"; export function b(){return typeof a}',
+    },
+  },
+  {
+    name: "an import of the entry",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'export const id={}; console.log("once"); const {same}=await import("./a.mjs"); console.log(same(id))',
+      "a.mjs": 'import {id} from "./main.mjs"; export const same=x=>x===id',
+    },
+  },
+  {
+    name: "order of evaluation",
+    entry: "main.mjs",
+    files: {
+      "main.mjs": 'console.log("main"); import "./a.mjs"; import "./c.cjs"; import "./b.mjs"',
+      "a.mjs": 'import "./b.mjs"; console.log("a")',
+      "b.mjs": 'console.log("b")',
+      "c.cjs": 'console.log("c")',
+    },
+  },
+  {
+    name: "CommonJS imported: names, default and the namespace",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import d,{a,re} from "./c.cjs"; import * as ns from "./c.cjs"; console.log(d,a,re,ns,Object.keys(ns))',
+      "c.cjs":
+        'exports.a=1; exports.b=()=>{}; Object.defineProperty(exports,"g",{enumerable:true,get:()=>5}); module.exports.re=2; if(0){exports.never=1}',
+    },
+  },
+  {
+    name: "CommonJS compiled from ES: __esModule and re-exports",
+    entry: "main.mjs",
+    files: {
+      "main.mjs": 'import * as ns from "./c.cjs"; import {deep} from "./c.cjs"; console.log(ns, ns.default, deep)',
+      "c.cjs":
+        '"use strict";Object.defineProperty(exports,"__esModule",{value:true});exports.default="dflt";exports.x=1;__exportStar(require("./d.cjs"),exports);function __exportStar(m,e){for(const k in m)if(k!=="default")e[k]=m[k]}',
+      "d.cjs": 'exports.deep="deep"',
+    },
+  },
+  {
+    name: "names that only a comment shows",
+    entry: "main.mjs",
+    files: {
+      "main.mjs": 'import {a} from "./c.cjs"; console.log(a)',
+      "c.cjs": 'const o={}; for (const k of ["a","b"]) o[k]=k; module.exports=o; 0 && (module.exports = { a, b })',
+    },
+  },
+  {
+    name: "dual packages",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import {kind} from "p"; import {createRequire} from "node:module"; console.log(kind, createRequire(import.meta.url)("p").kind)',
+      ...pkg(
+        "p",
+        { exports: { import: "./i.mjs", require: "./r.cjs" } },
+        { "i.mjs": 'export const kind="esm"', "r.cjs": 'exports.kind="cjs"' },
+      ),
+    },
+  },
+  {
+    name: "one instance through import and require",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import a from "./a.cjs"; import {createRequire} from "node:module"; const r=createRequire(import.meta.url); console.log(a===r("./a.cjs"), r.cache[r.resolve("./a.cjs")].exports===a)',
+      "a.cjs": "module.exports={}",
+    },
+  },
+  {
+    name: "require of an ES module",
+    since: 22,
+    files: {
+      "main.js":
+        'const m=require("./m.mjs"); console.log(m, m.default, require("./m.mjs")===m); import("./m.mjs").then(n=>console.log(n===m))',
+      "m.mjs": 'import {y} from "./n.mjs"; export default class D{}; export const x=y',
+      "n.mjs": "export const y=2",
+    },
+  },
+  {
+    name: "module.exports as an export name",
+    since: 23,
+    files: {
+      "main.js": 'console.log(require("./m.mjs"))',
+      "m.mjs": 'const v="direct"; export {v as "module.exports"}',
+    },
+  },
+  {
+    name: "module-sync condition",
+    since: 22,
+    files: {
+      "main.js": 'console.log(require("p").kind)',
+      ...pkg(
+        "p",
+        { exports: { "module-sync": "./s.mjs", default: "./d.cjs" } },
+        { "s.mjs": 'export const kind="sync"', "d.cjs": 'exports.kind="cjs"' },
+      ),
+    },
+  },
+  {
+    name: "dynamic import from CommonJS",
+    files: {
+      "main.js":
+        '(async()=>{const m=await import("./m.mjs"); console.log(m.x); const c=await import("./c.js"); console.log(c.default, c.y); console.log((await import("p")).default)})()',
+      "m.mjs": "export const x=import.meta.url",
+      "c.js": "exports.y=2",
+      ...pkg("p", {}, { "index.js": 'module.exports="p"' }),
+    },
+  },
+  {
+    name: "a query makes another instance",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'const a=await import("./a.mjs?1"), b=await import("./a.mjs?2"), c=await import("./a.mjs?1"); console.log(a===b, a===c, a.u, b.u)',
+      "a.mjs": "export const u=import.meta.url",
+    },
+  },
+  {
+    name: "a missing import is caught",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'try{await import("not-there")}catch(e){console.log(e.code)} try{await import("./no.mjs")}catch(e){console.log(e.code)}',
+    },
+  },
+  {
+    name: "a promise that never settles",
+    entry: "main.mjs",
+    files: { "main.mjs": 'console.log("waits"); await new Promise(()=>{})' },
+  },
+  {
+    name: "syntax decides",
+    since: 22,
+    files: {
+      "main.js":
+        'import fs from "node:fs"; import {x} from "./a.js"; console.log(typeof fs.readFileSync, x, typeof require)',
+      "a.js": 'export const x="esm"',
+    },
+  },
   // -- TypeScript; these are compiled here and run where they lie by Node.js 24
-  { name: "TypeScript", since: 24, only: "bundle", entry: "main.ts", files: { "package.json": '{"name":"app","type":"module"}', "main.ts": 'import {a, type T} from "./a.ts"; const t: T = {x: 1}; console.log(a(t), import.meta.url.endsWith("main.ts") || import.meta.url.endsWith("main.js"))', "a.ts": "export interface T { x: number }\nexport function a(t: T): number { return t.x }" } },
+  {
+    name: "TypeScript",
+    since: 24,
+    only: "bundle",
+    entry: "main.ts",
+    files: {
+      "package.json": '{"name":"app","type":"module"}',
+      "main.ts":
+        'import {a, type T} from "./a.ts"; const t: T = {x: 1}; console.log(a(t), import.meta.url.endsWith("main.ts") || import.meta.url.endsWith("main.js"))',
+      "a.ts": "export interface T { x: number }\nexport function a(t: T): number { return t.x }",
+    },
+  },
   // -- errors
-  { name: "stacks name the file and the line", files: { "main.js": '// first\n\n/* a\n comment */\nfunction outer() {\n  // why\n  require("./lib/a")()\n}\ntry { outer() } catch (e) { console.log(e.stack.split("\\n").slice(0,3).map(l=>l.replace(/:\\d+\\)?$/,""))) }', "lib/a.js": "\n\n// comment\nmodule.exports = function thrower() {\n  // deeper\n\n  throw new Error('x')\n}" } },
-  { name: "stacks of ES modules", entry: "main.mjs", files: { "main.mjs": '// one\n\nimport {f} from "./a.mjs"\n// two\ntry { f() } catch (e) { console.log(e.stack.split("\\n").slice(0,3).map(l=>l.replace(/:\\d+\\)?$/,""))) }', "a.mjs": "/*\n\n*/\nexport function f() {\n  throw new TypeError('y')\n}" } },
-  { name: "callers by the stack", files: { "main.js": 'console.log(require("p")())', ...pkg("p", {}, { "index.js": 'module.exports=()=>{const o=Error.prepareStackTrace;Error.prepareStackTrace=(_,s)=>s;const s=new Error().stack;Error.prepareStackTrace=o;return s.slice(0,2).map(c=>c.getFileName())}' }) } },
-  { name: "an uncaught error ends with 1", files: { "main.js": 'console.log("a"); require("./b")', "b.js": 'throw new Error("no")' } },
-  { name: "exit code and signals", files: { "main.js": 'process.on("exit",c=>console.log("exit",c)); console.log("x"); process.exitCode=7' } },
-  { name: "a syntax error in a file that is guarded", files: { "main.js": 'try { require("p") } catch (e) { console.log(e.name) }', ...pkg("p", {}, { "index.js": "this is not code" }) } },
+  {
+    name: "stacks name the file and the line",
+    files: {
+      "main.js":
+        '// first\n\n/* a\n comment */\nfunction outer() {\n  // why\n  require("./lib/a")()\n}\ntry { outer() } catch (e) { console.log(e.stack.split("\\n").slice(0,3).map(l=>l.replace(/:\\d+\\)?$/,""))) }',
+      "lib/a.js": "\n\n// comment\nmodule.exports = function thrower() {\n  // deeper\n\n  throw new Error('x')\n}",
+    },
+  },
+  {
+    name: "stacks of ES modules",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        '// one\n\nimport {f} from "./a.mjs"\n// two\ntry { f() } catch (e) { console.log(e.stack.split("\\n").slice(0,3).map(l=>l.replace(/:\\d+\\)?$/,""))) }',
+      "a.mjs": "/*\n\n*/\nexport function f() {\n  throw new TypeError('y')\n}",
+    },
+  },
+  {
+    name: "callers by the stack",
+    files: {
+      "main.js": 'console.log(require("p")())',
+      ...pkg(
+        "p",
+        {},
+        {
+          "index.js":
+            "module.exports=()=>{const o=Error.prepareStackTrace;Error.prepareStackTrace=(_,s)=>s;const s=new Error().stack;Error.prepareStackTrace=o;return s.slice(0,2).map(c=>c.getFileName())}",
+        },
+      ),
+    },
+  },
+  {
+    name: "an uncaught error ends with 1",
+    files: { "main.js": 'console.log("a"); require("./b")', "b.js": 'throw new Error("no")' },
+  },
+  {
+    name: "exit code and signals",
+    files: { "main.js": 'process.on("exit",c=>console.log("exit",c)); console.log("x"); process.exitCode=7' },
+  },
+  {
+    name: "a syntax error in a file that is guarded",
+    files: {
+      "main.js": 'try { require("p") } catch (e) { console.log(e.name) }',
+      ...pkg("p", {}, { "index.js": "this is not code" }),
+    },
+  },
   // -- files
-  { name: "assets beside the code", files: { "main.js": 'const fs=require("fs"),path=require("path"); console.log(fs.readFileSync(path.join(__dirname,"data.txt"),"utf8"), fs.readFileSync(__dirname+"/views/a.html","utf8"), fs.readdirSync(path.join(__dirname,"views")))', "data.txt": "data", "views/a.html": "<a>", "views/b.html": "<b>" } },
-  { name: "assets by URL", entry: "main.mjs", files: { "main.mjs": 'import fs from "node:fs"; console.log(fs.readFileSync(new URL("./data.txt", import.meta.url),"utf8"), JSON.parse(fs.readFileSync(new URL("lib/d.json", import.meta.url))).x)', "data.txt": "data", "lib/d.json": '{"x": 1}' } },
-  { name: "assets by a path that is built in steps", entry: "main.mjs", files: { "main.mjs": 'import {readFile} from "node:fs/promises"; import {fileURLToPath} from "node:url"; import path from "node:path"; const __dirname=path.dirname(fileURLToPath(import.meta.url)); const dir=path.resolve(__dirname,"res"); const load=n=>readFile(path.join(dir,`${n}.json`),"utf8"); console.log(await load("de"), await load("en"))', "res/de.json": '"hallo"', "res/en.json": '"hello"' } },
-  { name: "assets by working directory", files: { "main.js": 'const fs=require("fs"),path=require("path"); console.log(fs.readFileSync("conf/a.yml","utf8"), fs.readFileSync(path.join(process.cwd(),"conf","b.yml"),"utf8"), fs.existsSync(path.resolve("conf")))', "conf/a.yml": "a: 1", "conf/b.yml": "b: 1" } },
-  { name: "modules of a folder that is listed", files: { "main.js": 'const fs=require("fs"),path=require("path"); const d=path.join(__dirname,"plugins"); for(const f of fs.readdirSync(d).sort()) console.log(f, require(path.join(d,f))())', "plugins/a.js": 'const h=require("../help"); module.exports=()=>h("a")', "plugins/b.js": 'const p=require("p"); module.exports=()=>p+"b"', "help.js": "module.exports=x=>x+x", ...pkg("p", {}, { "index.js": 'module.exports="p"' }) } },
-  { name: "siblings that are listed", files: { "main.js": 'console.log(require("./models"))', "models/index.js": 'const fs=require("fs"),path=require("path"); fs.readdirSync(__dirname).filter(f=>f!==path.basename(__filename)).sort().forEach(f=>{exports[f]=require(path.join(__dirname,f))})', "models/user.js": 'module.exports="user"', "models/post.js": 'module.exports=require("./user")+"post"' } },
-  { name: "computed require with a prefix", files: { "main.js": 'for (const l of ["de","en"]) console.log(require("./locale/"+l)); console.log(require(`./locale/${"fr"}.js`))', "locale/de.js": 'module.exports="de"', "locale/en.js": 'module.exports="en"', "locale/fr.js": 'module.exports="fr"' } },
-  { name: "computed import with a prefix", entry: "main.mjs", files: { "main.mjs": 'for (const l of ["a","b"]) console.log((await import(`./routes/${l}.mjs`)).default)', "routes/a.mjs": 'export default "a"', "routes/b.mjs": 'import x from "./a.mjs"; export default x+"b"' } },
-  { name: "a package by the name of a string", files: { "package.json": '{"name":"app","dependencies":{"driver-x":"1"}}', "main.js": 'const load=require("p"); console.log(load("driver-x"))', ...pkg("p", {}, { "index.js": "module.exports=n=>require(n)" }), ...pkg("driver-x", {}, { "index.js": 'module.exports="driver"' }) } },
-  { name: "own package.json", files: { "package.json": '{"name":"app","version":"3.2.1"}', "main.js": 'const fs=require("fs"); console.log(require("./package.json").version, JSON.parse(fs.readFileSync(__dirname+"/package.json")).version, require("./package").name)' } },
-  { name: "package.json of a package", files: { "main.js": 'const fs=require("fs"); console.log(JSON.parse(fs.readFileSync(require.resolve("p/package.json"))).version, require("p/package.json").name, require("p"))', ...pkg("p", {}, { "index.js": "module.exports=1" }) } },
+  {
+    name: "assets beside the code",
+    files: {
+      "main.js":
+        'const fs=require("fs"),path=require("path"); console.log(fs.readFileSync(path.join(__dirname,"data.txt"),"utf8"), fs.readFileSync(__dirname+"/views/a.html","utf8"), fs.readdirSync(path.join(__dirname,"views")))',
+      "data.txt": "data",
+      "views/a.html": "<a>",
+      "views/b.html": "<b>",
+    },
+  },
+  {
+    name: "assets by URL",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import fs from "node:fs"; console.log(fs.readFileSync(new URL("./data.txt", import.meta.url),"utf8"), JSON.parse(fs.readFileSync(new URL("lib/d.json", import.meta.url))).x)',
+      "data.txt": "data",
+      "lib/d.json": '{"x": 1}',
+    },
+  },
+  {
+    name: "assets by a path that is built in steps",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import {readFile} from "node:fs/promises"; import {fileURLToPath} from "node:url"; import path from "node:path"; const __dirname=path.dirname(fileURLToPath(import.meta.url)); const dir=path.resolve(__dirname,"res"); const load=n=>readFile(path.join(dir,`${n}.json`),"utf8"); console.log(await load("de"), await load("en"))',
+      "res/de.json": '"hallo"',
+      "res/en.json": '"hello"',
+    },
+  },
+  {
+    name: "assets by working directory",
+    files: {
+      "main.js":
+        'const fs=require("fs"),path=require("path"); console.log(fs.readFileSync("conf/a.yml","utf8"), fs.readFileSync(path.join(process.cwd(),"conf","b.yml"),"utf8"), fs.existsSync(path.resolve("conf")))',
+      "conf/a.yml": "a: 1",
+      "conf/b.yml": "b: 1",
+    },
+  },
+  {
+    name: "modules of a folder that is listed",
+    files: {
+      "main.js":
+        'const fs=require("fs"),path=require("path"); const d=path.join(__dirname,"plugins"); for(const f of fs.readdirSync(d).sort()) console.log(f, require(path.join(d,f))())',
+      "plugins/a.js": 'const h=require("../help"); module.exports=()=>h("a")',
+      "plugins/b.js": 'const p=require("p"); module.exports=()=>p+"b"',
+      "help.js": "module.exports=x=>x+x",
+      ...pkg("p", {}, { "index.js": 'module.exports="p"' }),
+    },
+  },
+  {
+    name: "siblings that are listed",
+    files: {
+      "main.js": 'console.log(require("./models"))',
+      "models/index.js":
+        'const fs=require("fs"),path=require("path"); fs.readdirSync(__dirname).filter(f=>f!==path.basename(__filename)).sort().forEach(f=>{exports[f]=require(path.join(__dirname,f))})',
+      "models/user.js": 'module.exports="user"',
+      "models/post.js": 'module.exports=require("./user")+"post"',
+    },
+  },
+  {
+    name: "computed require with a prefix",
+    files: {
+      "main.js":
+        'for (const l of ["de","en"]) console.log(require("./locale/"+l)); console.log(require(`./locale/${"fr"}.js`))',
+      "locale/de.js": 'module.exports="de"',
+      "locale/en.js": 'module.exports="en"',
+      "locale/fr.js": 'module.exports="fr"',
+    },
+  },
+  {
+    name: "computed import with a prefix",
+    entry: "main.mjs",
+    files: {
+      "main.mjs": 'for (const l of ["a","b"]) console.log((await import(`./routes/${l}.mjs`)).default)',
+      "routes/a.mjs": 'export default "a"',
+      "routes/b.mjs": 'import x from "./a.mjs"; export default x+"b"',
+    },
+  },
+  {
+    name: "a package by the name of a string",
+    files: {
+      "package.json": '{"name":"app","dependencies":{"driver-x":"1"}}',
+      "main.js": 'const load=require("p"); console.log(load("driver-x"))',
+      ...pkg("p", {}, { "index.js": "module.exports=n=>require(n)" }),
+      ...pkg("driver-x", {}, { "index.js": 'module.exports="driver"' }),
+    },
+  },
+  {
+    name: "own package.json",
+    files: {
+      "package.json": '{"name":"app","version":"3.2.1"}',
+      "main.js":
+        'const fs=require("fs"); console.log(require("./package.json").version, JSON.parse(fs.readFileSync(__dirname+"/package.json")).version, require("./package").name)',
+    },
+  },
+  {
+    name: "package.json of a package",
+    files: {
+      "main.js":
+        'const fs=require("fs"); console.log(JSON.parse(fs.readFileSync(require.resolve("p/package.json"))).version, require("p/package.json").name, require("p"))',
+      ...pkg("p", {}, { "index.js": "module.exports=1" }),
+    },
+  },
   // -- threads and processes
-  { name: "a worker", files: { "main.js": 'const {Worker}=require("worker_threads"); new Worker(require("path").join(__dirname,"w.js"),{workerData:2}).on("message",m=>console.log(m)).on("exit",c=>console.log("exit",c))', "w.js": 'const {parentPort,workerData,isMainThread}=require("worker_threads"); parentPort.postMessage([isMainThread,__filename,require("./lib")(workerData),require("p"),require.main===module])', "lib.js": "module.exports=x=>x*2", ...pkg("p", {}, { "index.js": 'module.exports="p"' }) } },
-  { name: "a worker that is an ES module", entry: "main.mjs", files: { "main.mjs": 'import {Worker} from "node:worker_threads"; new Worker(new URL("./w.mjs",import.meta.url)).on("message",m=>console.log(m)).on("exit",c=>console.log("exit",c))', "w.mjs": 'import {parentPort} from "node:worker_threads"; import {l} from "./lib.mjs"; import c from "./c.cjs"; parentPort.postMessage([import.meta.url,l,c])', "lib.mjs": 'export const l="lib"', "c.cjs": 'module.exports="c"' } },
-  { name: "a worker of the same file", files: { "main.js": 'const {Worker,isMainThread,parentPort}=require("worker_threads"); if(isMainThread) new Worker(__filename).on("message",m=>console.log(m)); else parentPort.postMessage(require("./a"))', "a.js": "module.exports=__filename" } },
-  { name: "an ES worker of the same file", entry: "main.mjs", files: { "main.mjs": 'import {Worker,isMainThread,parentPort} from "node:worker_threads"; import {a} from "./a.mjs"; if(isMainThread) new Worker(new URL(import.meta.url)).on("message",m=>console.log(m)); else parentPort.postMessage([a,import.meta.url])', "a.mjs": "export const a=import.meta.url" } },
-  { name: "a worker made of text", files: { "main.js": 'const {Worker}=require("worker_threads"); new Worker("require(\\"worker_threads\\").parentPort.postMessage(1+1)",{eval:true}).on("message",m=>console.log(m))' } },
-  { name: "a module in the main thread and as a worker", files: { "main.js": 'const {Worker}=require("worker_threads"); console.log(require("./w").shared===require("./w").shared); new Worker(require.resolve("./w")).on("message",m=>console.log(m))', "w.js": 'const t=require("worker_threads"); exports.shared={}; if(!t.isMainThread) t.parentPort.postMessage("in worker "+require("./x"))', "x.js": "module.exports=5" } },
-  { name: "fork", files: { "main.js": 'const {fork}=require("child_process"); fork(__dirname+"/child.js",["x"]).on("message",m=>console.log(m)).on("exit",c=>console.log("exit",c))', "child.js": 'process.send([process.argv.slice(1), require("./a"), require.main===module]); process.disconnect()', "a.js": 'module.exports="a"' } },
-  { name: "fork of itself", files: { "main.js": 'const {fork}=require("child_process"); if(process.argv[2]==="child"){console.log("child",require("./a"))}else{console.log("parent");fork(process.argv[1],["child"])}', "a.js": 'module.exports="a"' } },
-  { name: "node as a child process", files: { "main.js": 'const {execFileSync}=require("child_process"); process.stdout.write(execFileSync(process.execPath,[require.resolve("./child")]))', "child.js": 'console.log("child", require("./a"))', "a.js": 'module.exports="a"' } },
-  { name: "cluster", files: { "main.js": 'const c=require("cluster"); if(c.isPrimary){c.fork().on("message",m=>console.log(m)).on("exit",x=>console.log("exit",x))}else{process.send(require("./a")); process.disconnect()}', "a.js": 'module.exports="a"' } },
+  {
+    name: "a worker",
+    files: {
+      "main.js":
+        'const {Worker}=require("worker_threads"); new Worker(require("path").join(__dirname,"w.js"),{workerData:2}).on("message",m=>console.log(m)).on("exit",c=>console.log("exit",c))',
+      "w.js":
+        'const {parentPort,workerData,isMainThread}=require("worker_threads"); parentPort.postMessage([isMainThread,__filename,require("./lib")(workerData),require("p"),require.main===module])',
+      "lib.js": "module.exports=x=>x*2",
+      ...pkg("p", {}, { "index.js": 'module.exports="p"' }),
+    },
+  },
+  {
+    name: "a worker that is an ES module",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import {Worker} from "node:worker_threads"; new Worker(new URL("./w.mjs",import.meta.url)).on("message",m=>console.log(m)).on("exit",c=>console.log("exit",c))',
+      "w.mjs":
+        'import {parentPort} from "node:worker_threads"; import {l} from "./lib.mjs"; import c from "./c.cjs"; parentPort.postMessage([import.meta.url,l,c])',
+      "lib.mjs": 'export const l="lib"',
+      "c.cjs": 'module.exports="c"',
+    },
+  },
+  {
+    name: "a worker of the same file",
+    files: {
+      "main.js":
+        'const {Worker,isMainThread,parentPort}=require("worker_threads"); if(isMainThread) new Worker(__filename).on("message",m=>console.log(m)); else parentPort.postMessage(require("./a"))',
+      "a.js": "module.exports=__filename",
+    },
+  },
+  {
+    name: "an ES worker of the same file",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import {Worker,isMainThread,parentPort} from "node:worker_threads"; import {a} from "./a.mjs"; if(isMainThread) new Worker(new URL(import.meta.url)).on("message",m=>console.log(m)); else parentPort.postMessage([a,import.meta.url])',
+      "a.mjs": "export const a=import.meta.url",
+    },
+  },
+  {
+    name: "a worker made of text",
+    files: {
+      "main.js":
+        'const {Worker}=require("worker_threads"); new Worker("require(\\"worker_threads\\").parentPort.postMessage(1+1)",{eval:true}).on("message",m=>console.log(m))',
+    },
+  },
+  {
+    name: "a module in the main thread and as a worker",
+    files: {
+      "main.js":
+        'const {Worker}=require("worker_threads"); console.log(require("./w").shared===require("./w").shared); new Worker(require.resolve("./w")).on("message",m=>console.log(m))',
+      "w.js":
+        'const t=require("worker_threads"); exports.shared={}; if(!t.isMainThread) t.parentPort.postMessage("in worker "+require("./x"))',
+      "x.js": "module.exports=5",
+    },
+  },
+  {
+    name: "fork",
+    files: {
+      "main.js":
+        'const {fork}=require("child_process"); fork(__dirname+"/child.js",["x"]).on("message",m=>console.log(m)).on("exit",c=>console.log("exit",c))',
+      "child.js": 'process.send([process.argv.slice(1), require("./a"), require.main===module]); process.disconnect()',
+      "a.js": 'module.exports="a"',
+    },
+  },
+  {
+    name: "fork of itself",
+    files: {
+      "main.js":
+        'const {fork}=require("child_process"); if(process.argv[2]==="child"){console.log("child",require("./a"))}else{console.log("parent");fork(process.argv[1],["child"])}',
+      "a.js": 'module.exports="a"',
+    },
+  },
+  {
+    name: "node as a child process",
+    files: {
+      "main.js":
+        'const {execFileSync}=require("child_process"); process.stdout.write(execFileSync(process.execPath,[require.resolve("./child")]))',
+      "child.js": 'console.log("child", require("./a"))',
+      "a.js": 'module.exports="a"',
+    },
+  },
+  {
+    name: "cluster",
+    files: {
+      "main.js":
+        'const c=require("cluster"); if(c.isPrimary){c.fork().on("message",m=>console.log(m)).on("exit",x=>console.log("exit",x))}else{process.send(require("./a")); process.disconnect()}',
+      "a.js": 'module.exports="a"',
+    },
+  },
 ];

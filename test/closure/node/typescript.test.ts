@@ -8,18 +8,23 @@ if (!canIsolate) test("TypeScript apps run only where root may isolate a program
 
 const commonjs: Files = {
   "package.json": '{"name":"app"}',
-  "tsconfig.json": '{\n  // comments are allowed\n  "extends": "./base.json", "compilerOptions": { "module": "commonjs", "experimentalDecorators": true, }, }',
+  "tsconfig.json":
+    '{\n  // comments are allowed\n  "extends": "./base.json", "compilerOptions": { "module": "commonjs", "experimentalDecorators": true, }, }',
   "base.json": '{"compilerOptions":{"baseUrl":".","paths":{"@/*":["src/*"]}}}',
-  "src/main.ts": 'import { Service } from "@/service";\nimport helper from "./helper";\nimport fs = require("fs");\nconst s: Service = new Service();\nconsole.log(s.name(), helper(2), Service.name, fs.existsSync("/app"), require.main === module);',
-  "src/service.ts": 'import { Kind } from "@/kind";\nfunction log(_: unknown, key: string) { console.log("decorated", key); }\nexport class Service { @log name(): string { return Kind[Kind.B]; } }',
+  "src/main.ts":
+    'import { Service } from "@/service";\nimport helper from "./helper";\nimport fs = require("fs");\nconst s: Service = new Service();\nconsole.log(s.name(), helper(2), Service.name, fs.existsSync("/app"), require.main === module);',
+  "src/service.ts":
+    'import { Kind } from "@/kind";\nfunction log(_: unknown, key: string) { console.log("decorated", key); }\nexport class Service { @log name(): string { return Kind[Kind.B]; } }',
   "src/kind.ts": "export enum Kind { A, B }",
-  "src/helper.tsx": "export default (n: number): string => { const h = (t: string, p: object, ...c: string[]) => t + c.join(''); const React = { createElement: h }; return (<b>{String(n)}</b>) as unknown as string; }",
+  "src/helper.tsx":
+    "export default (n: number): string => { const h = (t: string, p: object, ...c: string[]) => t + c.join(''); const React = { createElement: h }; return (<b>{String(n)}</b>) as unknown as string; }",
 };
 
 const modules: Files = {
   "package.json": '{"name":"app","type":"module"}',
   "tsconfig.json": '{"compilerOptions":{"module":"nodenext","paths":{"#lib/*":["./src/lib/*"],"~/*":["./src/*"]}}}',
-  "src/main.ts": 'import { x } from "./a.js";\nimport { y } from "~/lib/b.js";\nimport type { T } from "./types.ts";\nconst t: T = await Promise.resolve(1);\nconsole.log(x, y, t, (await import("./lazy.js")).default);',
+  "src/main.ts":
+    'import { x } from "./a.js";\nimport { y } from "~/lib/b.js";\nimport type { T } from "./types.ts";\nconst t: T = await Promise.resolve(1);\nconsole.log(x, y, t, (await import("./lazy.js")).default);',
   "src/a.ts": 'export const x: string = "a";',
   "src/lib/b.ts": 'export const y = "b" as const;',
   "src/types.ts": "export type T = number;",
@@ -36,7 +41,13 @@ for (const mode of ["bundle", "files"] as const) {
 }
 
 run("stacks of TypeScript name the source with source maps", async (t) => {
-  const files = { "package.json": "{}", "tsconfig.json": '{"compilerOptions":{"module":"commonjs"}}', "main.ts": 'interface A { x: number }\n\nimport { f } from "./f";\n\nconsole.log(f());', "f.ts": 'type T = {\n  a: 1\n};\nexport const f = (): string => {\n  return String(new Error("x").stack).split("\\n")[1] ?? "";\n};' };
+  const files = {
+    "package.json": "{}",
+    "tsconfig.json": '{"compilerOptions":{"module":"commonjs"}}',
+    "main.ts": 'interface A { x: number }\n\nimport { f } from "./f";\n\nconsole.log(f());',
+    "f.ts":
+      'type T = {\n  a: 1\n};\nexport const f = (): string => {\n  return String(new Error("x").stack).split("\\n")[1] ?? "";\n};',
+  };
   t.regex(await output(files, "bundle", "main.ts", true), /f\.ts:5/);
 });
 

@@ -1,0 +1,1 @@
+const _=require("lodash");module.exports=({a})=>_.times(a,x=>x).join();
