@@ -20,7 +20,6 @@ const esbuild = createRequire(import.meta.url).resolve("esbuild/bin/esbuild");
 const out = path.join(work, "out");
 
 cpSync(path.join(root, "examples", "express"), app, { recursive: true });
-cpSync(path.join(root, "node_modules"), path.join(work, "node_modules"), { recursive: true, verbatimSymlinks: true });
 
 let fresh = 0;
 const build = ["build", app, "-o", `${out}.tar`];

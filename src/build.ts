@@ -101,10 +101,10 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
   const closures = programs.map(({ closure }) => closure);
   const diagnostics = [...planned.diagnostics, ...diagnosticsOf(closures)];
   refuseWarnings(planned, diagnostics);
-  const common = { tags: planned.tags, diagnostics, closures };
+  const { tags } = planned;
   if (call.dryRun) {
     const platforms = closures.map((closure) => ({ ...described(closure), layers: [] }));
-    return { ...common, platforms, outputs: [], timings: timer.timings };
+    return { tags, platforms, outputs: [], diagnostics, timings: timer.timings, closures };
   }
 
   const built = await timer.time("layers", Promise.all(programs.map((one) => imageOf(context, cache, planned, one))));
@@ -114,7 +114,7 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
   await keepClosures(cache, call, built);
   const { digest, mediaType, size } = artifact.descriptor;
   const platforms = built.map(platformResult);
-  return { digest, mediaType, size, ...common, platforms, outputs, timings: timer.timings };
+  return { digest, mediaType, size, tags, platforms, outputs, diagnostics, timings: timer.timings, closures };
 }
 
 /** Platforms are independent of each other. When one fails the others come to an end first. */

@@ -11,6 +11,12 @@ import pako from "pako";
  */
 
 /**
+ * @typedef {object} DeflateResult
+ * @property {Uint8Array} deflated
+ * @property {ArrayBuffer} memory That of the block, to be used again.
+ */
+
+/**
  * Raw deflate of one block, ended by an empty stored block (a sync flush) or as the last one.
  *
  * @param {DeflateJob} job
@@ -42,6 +48,7 @@ export function deflateBlock({ block, dictionary, last, level }) {
 if (!isMainThread && workerData === "deflate") {
   parentPort?.on("message", (/** @type {DeflateJob} */ job) => {
     const deflated = deflateBlock(job);
-    parentPort?.postMessage(deflated, [deflated.buffer]);
+    const memory = /** @type {ArrayBuffer} */ (job.block.buffer);
+    parentPort?.postMessage(/** @satisfies {DeflateResult} */ ({ deflated, memory }), [deflated.buffer, memory]);
   });
 }

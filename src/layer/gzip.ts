@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import zlib from "node:zlib";
-import { type DeflateJob, deflateBlock } from "./gzip-worker.js";
+import { type DeflateJob, type DeflateResult, deflateBlock } from "./gzip-worker.js";
 
 /*
  * One gzip for every builder. Node's own zlib would be faster, but its bytes depend on the build:
@@ -23,14 +23,15 @@ const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64
 const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 
 /**
- * Compresses a stream into one gzip member. Memory stays at a few blocks per processor.
+ * Compresses a stream into one gzip member. Memory stays at a few blocks per processor, however many
+ * streams are compressed at once.
  * @param level 1 to 9, as zlib has them
  */
 export async function* gzip(source: AsyncIterable<Uint8Array>, level: number): AsyncGenerator<Uint8Array> {
-  const pool = new Pool(level);
   const pending: Promise<Uint8Array>[] = [];
   let crc = 0;
   let size = 0;
+  pool.enter();
   try {
     yield HEADER;
     let dictionary: Uint8Array = new Uint8Array(0);
@@ -41,17 +42,17 @@ export async function* gzip(source: AsyncIterable<Uint8Array>, level: number): A
       size += block.length;
       if (previous !== undefined) {
         const window = previous.slice(-WINDOW);
-        pending.push(pool.deflate(previous, dictionary, false));
+        pending.push(pool.deflate({ block: previous, dictionary, last: false, level }));
         dictionary = window;
       }
       previous = block;
-      while (pending.length > pool.size + 1) yield (await pending.shift()) as Uint8Array;
+      while (pending.length > pool.size) yield (await pending.shift()) as Uint8Array;
     }
-    pending.push(pool.deflate(previous ?? new Uint8Array(0), dictionary, true));
+    pending.push(pool.deflate({ block: previous ?? new Uint8Array(0), dictionary, last: true, level }));
     for (const deflated of pending) yield await deflated;
   } finally {
     await Promise.allSettled(pending);
-    await pool.close();
+    await pool.leave();
   }
   const trailer = Buffer.alloc(8);
   trailer.writeUInt32LE(crc, 0);
@@ -61,7 +62,7 @@ export async function* gzip(source: AsyncIterable<Uint8Array>, level: number): A
 
 /** Cuts a stream into blocks of one size, each in memory of its own. */
 async function* blocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let block = new Uint8Array(BLOCK);
+  let block = pool.memory();
   let filled = 0;
   for await (const chunk of source) {
     for (let at = 0; at < chunk.length; ) {
@@ -71,7 +72,7 @@ async function* blocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
       at += part.length;
       if (filled === BLOCK) {
         yield block;
-        block = new Uint8Array(BLOCK);
+        block = pool.memory();
         filled = 0;
       }
     }
@@ -79,29 +80,47 @@ async function* blocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   if (filled > 0) yield block.subarray(0, filled);
 }
 
-/** Deflates in worker threads, which are started when there is work for them. */
+/** The worker threads of all streams: started when there is work, ended with the last stream. */
 class Pool {
   readonly size = Math.max(1, Math.min(availableParallelism(), 8));
-  readonly #level: number;
   readonly #idle: Worker[] = [];
-  readonly #all: Worker[] = [];
+  #all: Worker[] = [];
   readonly #queue: (() => void)[] = [];
+  /** Memory of blocks that were deflated. Used again, since garbage of this size waits long to be collected. */
+  #spare: ArrayBuffer[] = [];
+  #users = 0;
 
-  constructor(level: number) {
-    this.#level = level;
+  enter(): void {
+    this.#users += 1;
   }
 
-  async deflate(block: Uint8Array, dictionary: Uint8Array, last: boolean): Promise<Uint8Array> {
-    const job: DeflateJob = { block, dictionary, last, level: this.#level };
+  async leave(): Promise<void> {
+    this.#users -= 1;
+    if (this.#users > 0) return;
+    const ended = this.#all;
+    this.#all = [];
+    this.#idle.length = 0;
+    this.#spare = [];
+    await Promise.all(ended.map((worker) => worker.terminate()));
+  }
+
+  /** A block to fill. */
+  memory(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#spare.pop() ?? new ArrayBuffer(BLOCK));
+  }
+
+  async deflate(job: DeflateJob): Promise<Uint8Array> {
     // A layer of one block is not worth a thread.
-    if (last && dictionary.length === 0) return deflateBlock(job);
+    if (job.last && job.dictionary.length === 0) return deflateBlock(job);
     const worker = await this.#take();
     try {
-      return await new Promise<Uint8Array>((resolve, reject) => {
+      const { deflated, memory } = await new Promise<DeflateResult>((resolve, reject) => {
         worker.once("message", resolve).once("error", reject);
-        // Blocks are moved, not copied; nobody here looks at them again.
-        worker.postMessage(job, [block.buffer as ArrayBuffer]);
+        // The block is moved, not copied; nobody here looks at it again.
+        worker.postMessage(job, [job.block.buffer as ArrayBuffer]);
       });
+      if (memory.byteLength === BLOCK && this.#spare.length < this.size) this.#spare.push(memory);
+      return deflated;
     } finally {
       worker.removeAllListeners("message").removeAllListeners("error");
       this.#idle.push(worker);
@@ -109,19 +128,13 @@ class Pool {
     }
   }
 
-  async close(): Promise<void> {
-    await Promise.all(this.#all.map((worker) => worker.terminate()));
-  }
-
   async #take(): Promise<Worker> {
     while (true) {
       const idle = this.#idle.pop();
       if (idle !== undefined) return idle;
       if (this.#all.length < this.size) {
-        const worker = new Worker(new URL("./gzip-worker.js", import.meta.url), {
-          workerData: "deflate",
-          resourceLimits,
-        });
+        const script = new URL("./gzip-worker.js", import.meta.url);
+        const worker = new Worker(script, { workerData: "deflate", resourceLimits });
         this.#all.push(worker);
         return worker;
       }
@@ -129,3 +142,5 @@ class Pool {
     }
   }
 }
+
+const pool = new Pool();

@@ -49,10 +49,24 @@ export async function validate(context: Context, artifact: Artifact): Promise<Va
       checkedBytes += layer.descriptor.size;
     } catch (error) {
       if (error instanceof SlimError && ["ABORTED", "IO"].includes(error.code)) throw error;
-      problem(layer.descriptor.digest, error instanceof Error ? error.message : String(error));
+      problem(layer.descriptor.digest, (await damage(layer)) ?? messageOf(error));
     }
   }
   return { problems, checkedBytes };
+}
+
+/** What is wrong with the bytes themselves: it explains whatever else is. */
+async function damage(layer: Layer): Promise<string | undefined> {
+  try {
+    for await (const _ of layer.open());
+  } catch (error) {
+    return messageOf(error);
+  }
+  return undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 type Report = (where: string, message: string, severity?: "error" | "warning") => void;

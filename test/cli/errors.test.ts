@@ -80,16 +80,16 @@ test("a syntax error names file, line and column", async (t) => {
 
 test("an import that does not resolve names the place", async (t) => {
   const project = await app(t, { "index.js": '\nrequire("./missing");', "main.mjs": 'import "not-installed";' });
-  await fails(t, [], /^error: \S*index\.js:2:\d+: cannot resolve "\.\/missing".*\n$/, project);
+  await fails(t, [], /^error: \S*index\.js:2:\d+: cannot find "\.\/missing".*\n$/, project);
   await fails(
     t,
     ["--entry", "main.mjs"],
-    /^error: \S*main\.mjs:1:\d+: cannot resolve "not-installed".*npm install.*\n$/,
+    /^error: \S*main\.mjs:1:\d+: cannot find "not-installed".*install.*\n$/,
     project,
   );
 });
 
-test.failing("an import in another case than the file's name says so", async (t) => {
+test("an import in another case than the file's name says so", async (t) => {
   const files = { "index.js": 'require("./lib/Helper");', "lib/helper.js": "" };
   await fails(t, [], /^error: \S*index\.js:1:\d+: .*only in case.*helper\.js.*Linux.*\n$/, await app(t, files));
 });
@@ -104,9 +104,8 @@ test("a truncated ELF file", async (t) => {
   }
 });
 
-test("a dynamic program", async (t) => {
-  await writeFile(path.join((await app(t, {})).cwd, "keep"), "");
-  await fails(t, ["/bin/true"], /^error: \S+true: is not a static program \(.+\)\n$/, await app(t, {}));
+test("a library is not a program", async (t) => {
+  await fails(t, ["/lib/x86_64-linux-gnu/libm.so.6"], /^error: \S+libm.so.6: is not a program .+\n$/, await app(t, {}));
 });
 
 test("an unknown platform, and one that Node.js is not made for", async (t) => {
@@ -285,14 +284,7 @@ test("the network gone", async (t) => {
 });
 
 test("wrong usage is exit code 2, with one line", async (t) => {
-  for (const args of [
-    ["build", "--colour"],
-    ["bulid"],
-    [],
-    ["build", ".", "extra"],
-    ["build", "--format", "zip"],
-    ["inspect"],
-  ]) {
+  for (const args of [["build", "--colour"], ["bulid"], [], ["build", "--format", "zip"], ["inspect"]]) {
     const { code, stdout, stderr } = await slim(args, { cwd: work });
     t.is(code, 2, `${args.join(" ")}: ${stderr}`);
     t.is(stdout, "");

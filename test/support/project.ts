@@ -31,18 +31,6 @@ export async function lockedProject(folder: string, files: Readonly<Record<strin
 /** The Express example with its packages in a folder of its own, and the shared lock. */
 export async function copyExpress(folder: string): Promise<string> {
   await cp(path.join(checkout, "examples/express"), folder, { recursive: true });
-  const copied = new Set<string>();
-  const copy = async (name: string): Promise<void> => {
-    if (copied.has(name)) return;
-    copied.add(name);
-    const from = path.join(checkout, "node_modules", name);
-    await cp(from, path.join(folder, "node_modules", name), { recursive: true });
-    const { dependencies = {} } = JSON.parse(await readFile(path.join(from, "package.json"), "utf8")) as {
-      dependencies?: Record<string, string>;
-    };
-    for (const dependency of Object.keys(dependencies)) await copy(dependency);
-  };
-  await copy("express");
   await cp(await sharedLock(), path.join(folder, "slim.lock"));
   return folder;
 }

@@ -1,4 +1,5 @@
 import path from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { type Context, throwIfAborted } from "../../base/context.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
@@ -74,6 +75,9 @@ export async function trace(context: Context, project: NodeProject): Promise<Tra
   return new Tracer(context, project).run();
 }
 
+/** How long the trace keeps the thread to itself, in milliseconds. */
+const TURN = 50;
+
 class Tracer {
   readonly #context: Context;
   readonly #project: NodeProject;
@@ -124,7 +128,14 @@ class Tracer {
     const file = this.#disk.realpath(entry);
     this.#module(file, { kind: "entry" });
     await this.#include();
+    this.#context.report({ type: "stage", name: "trace" });
+    let breath = performance.now();
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      // The work is synchronous; whoever wants to stop it, or to show progress, has to get a turn.
+      if (performance.now() - breath > TURN) {
+        await nextTurn();
+        breath = performance.now();
+      }
       throwIfAborted(this.#context.signal);
       await this.#load(next.file, next.soft);
     }
@@ -753,8 +764,8 @@ class Tracer {
       if (other !== undefined) {
         throw new SlimError(
           "CLOSURE",
-          `"${ask.specifier}" is found only as ${path.basename(other)}: names differ in upper and lower case`,
-          { where, hint: "write the name as the file has it" },
+          `"${ask.specifier}" differs from the file's name only in case: it is ${path.basename(other)}`,
+          { where, hint: "it works on macOS and Windows and breaks on Linux; write the name as the file has it" },
         );
       }
       if (ask.certain && (own || certain.has(file)) && !this.#patchesLoader) {
