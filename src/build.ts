@@ -103,7 +103,11 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
   refuseWarnings(planned, diagnostics);
   const { tags } = planned;
   if (call.dryRun) {
-    const platforms = closures.map((closure) => ({ ...described(closure), layers: [] }));
+    const platforms = closures.map((closure) => ({
+      platform: formatPlatform(closure.platform),
+      unpackedSize: unpackedSize(closure),
+      layers: [],
+    }));
     return { tags, platforms, outputs: [], diagnostics, timings: timer.timings, closures };
   }
 
@@ -218,15 +222,12 @@ async function keepClosures(cache: Cache, { closureFile }: BuildCall, built: rea
   await writeAtomically(closureFile, (handle) => handle.writeFile(text));
 }
 
-function described(closure: Closure): { platform: string; unpackedSize: number } {
-  return { platform: formatPlatform(closure.platform), unpackedSize: unpackedSize(closure) };
-}
-
 function platformResult({ closure, image, layers }: Built): PlatformResult {
   return {
-    ...described(closure),
+    platform: formatPlatform(closure.platform),
     digest: image.descriptor.digest,
     size: layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
+    unpackedSize: unpackedSize(closure),
     layers: layers.map(({ name, descriptor, diffId, files, cached }) => ({
       name,
       digest: descriptor.digest,
