@@ -45,7 +45,11 @@ export class Container {
     let manifest = await json<Manifest & Index>(path.join(layout, "index.json"));
     while (manifest.manifests !== undefined) {
       const wanted = manifest.manifests.find((one) => {
-        return platform === undefined || one.platform === undefined || `${one.platform.os}/${one.platform.architecture}` === platform;
+        return (
+          platform === undefined ||
+          one.platform === undefined ||
+          `${one.platform.os}/${one.platform.architecture}` === platform
+        );
       });
       manifest = await json(blob(wanted?.digest ?? ""));
     }
