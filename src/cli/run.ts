@@ -3,6 +3,7 @@ import { SlimError } from "../base/error.ts";
 import { buildCommand } from "./build.ts";
 import { cacheCommand } from "./cache.ts";
 import { inspectCommand } from "./inspect.ts";
+import { lockCommand } from "./lock.ts";
 import { Terminal } from "./terminal.ts";
 import { validateCommand } from "./validate.ts";
 
@@ -16,7 +17,7 @@ export async function run(args: readonly string[], version: string): Promise<voi
   const interrupt = interruptible();
   // A reader that went away, as `head` does, is no reason for a stack trace.
   process.stdout.on("error", () => process.exit(FAILED));
-  const commands = [buildCommand, inspectCommand, validateCommand, cacheCommand];
+  const commands = [buildCommand, inspectCommand, validateCommand, lockCommand, cacheCommand];
   const parser = yargs([...args])
     .scriptName("slim")
     .usage("$0 <command>\n\nTurns a Node.js app or a binary into the smallest honest OCI image.")
