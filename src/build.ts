@@ -123,7 +123,7 @@ function diagnosticsOf(closures: readonly Closure[]): readonly Diagnostic[] {
 
 /** Layers are independent of each other, so they are packed side by side. */
 async function layersOf(context: Context, cache: Cache, planned: Plan, closure: Closure): Promise<BuiltLayer[]> {
-  const options = { compression: "gzip", level: planned.compressionLevel, mtime: planned.image.epoch } as const;
+  const options = { ...planned.compression, mtime: planned.image.epoch };
   const all = [...closure.entries.values()];
   const filled = layerNames.filter((name) => all.some(({ layer }) => layer === name));
   return Promise.all(

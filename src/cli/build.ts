@@ -33,7 +33,8 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
       bare: { type: "boolean", describe: "a binary alone, nothing around it" },
       trim: { type: "boolean", describe: "cut symbols and debug information off a binary" },
       sourcemap: { type: "boolean", describe: "ship source maps" },
-      "compression-level": { type: "number", describe: "gzip's level, 1 to 9" },
+      compression: { choices: ["gzip", "zstd"], describe: "of the layers" },
+      "compression-level": { type: "number", describe: "1 to 9 for gzip, 1 to 19 for zstd" },
       strict: { type: "boolean", describe: "warnings fail the build" },
       "dry-run": { type: "boolean", describe: "plan and closure only, nothing is written" },
       json: { type: "boolean", describe: "the result as JSON on stdout" },
@@ -75,6 +76,7 @@ interface Arguments extends ProgramArguments {
   readonly bare?: boolean;
   readonly trim?: boolean;
   readonly sourcemap?: boolean;
+  readonly compression?: string;
   readonly "compression-level"?: number;
   readonly strict?: boolean;
   readonly "dry-run"?: boolean;
@@ -93,6 +95,7 @@ function callOf(parsed: Arguments): BuildCall {
     strict,
     format,
     output: parsed.output === "-" ? process.stdout : single("--output", parsed.output),
+    compression: single("--compression", parsed.compression),
     compressionLevel: parsed["compression-level"],
     dryRun: parsed["dry-run"],
     tags: parsed.tag === undefined ? undefined : many(parsed.tag),
