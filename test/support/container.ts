@@ -32,6 +32,7 @@ export interface RunOptions {
 export class Container {
   readonly folder: string;
   readonly #config: ImageConfig;
+  #running: string | undefined;
 
   private constructor(folder: string, config: ImageConfig) {
     this.folder = folder;
@@ -95,6 +96,7 @@ export class Container {
     const bundle = path.join(this.folder, "config.json");
     await writeFile(bundle, JSON.stringify(spec));
     const name = `slim-test-${randomBytes(6).toString("hex")}`;
+    this.#running = name;
     const child = spawn("runc", ["run", "--bundle", this.folder, name], { stdio: "pipe" });
     child.stdin.on("error", () => {});
     child.stdin.end(stdin ?? "");
@@ -104,6 +106,11 @@ export class Container {
       new Promise<number | null>((resolve, reject) => child.once("close", resolve).once("error", reject)),
     ]);
     return { stdout, stderr, code };
+  }
+
+  /** Asks the program to end, as `docker stop` does first. */
+  async stop(): Promise<void> {
+    await run("runc", ["kill", this.#running ?? "", "TERM"]);
   }
 
   async remove(): Promise<void> {
