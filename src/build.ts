@@ -1,10 +1,9 @@
 import type { Writable } from "node:stream";
-import type { Context, ProgressEvent } from "./base/context.ts";
+import type { Context } from "./base/context.ts";
 import { type Diagnostic, diagnosticLine } from "./base/diagnostic.ts";
 import { SlimError } from "./base/error.ts";
 import { writeAtomically } from "./base/files.ts";
-import { closureOf, type Launch, type ProgramClosure } from "./closure/closure.ts";
-import { trimFile } from "./closure/elf/trim.ts";
+import type { Launch, ProgramClosure } from "./closure/closure.ts";
 import { formatClosureRecords, recordClosure } from "./closure/explain.ts";
 import { type Closure, layerNames } from "./closure/types.ts";
 import { composeImage, composeIndex } from "./image/image.ts";
@@ -12,20 +11,15 @@ import { formatPlatform } from "./image/platform.ts";
 import type { Artifact, Image } from "./image/types.ts";
 import { Cache, defaultCacheDir } from "./layer/cache.ts";
 import { type BuiltLayer, buildLayer } from "./layer/layer.ts";
-import type { BuildOptions } from "./plan/options.ts";
 import { type Plan, plan } from "./plan/plan.ts";
-import { Sources } from "./sources/sources.ts";
+import { contextOf, type PlanCall, resolve } from "./resolve.ts";
 import { archiveStore, writeArchive } from "./store/archive.ts";
 import { folderStore } from "./store/folder.ts";
 import { RegistryClient, type RegistryOptions } from "./store/registry/index.ts";
 import type { Output } from "./store/types.ts";
 
 /** What to do with a build, beside what to build. */
-export interface BuildCall extends BuildOptions {
-  /** Relative paths start here. Default: the folder of the process. */
-  readonly cwd?: string;
-  /** A configuration file, instead of the one in the project. */
-  readonly config?: string;
+export interface BuildCall extends PlanCall {
   /** Where the image goes: a file, a folder with `oci-layout`, or a stream for an archive. */
   readonly output?: string | Writable;
   /** Default `archive`. */
@@ -36,13 +30,8 @@ export interface BuildCall extends BuildOptions {
   readonly registry?: RegistryOptions;
   /** Plan and closure only: nothing is written but the cache. */
   readonly dryRun?: boolean;
-  readonly cacheDir?: string;
   /** A file that says of every file of the image why it is there. */
   readonly closureFile?: string;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (event: ProgressEvent) => void;
-  /** Environment variables that are consulted. Default: those of the process. */
-  readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
 /** What a build made. Sizes are bytes, times milliseconds. */
@@ -96,8 +85,7 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
       hint: "-t ghcr.io/owner/name:tag",
     });
   }
-  const sources = await Sources.open(context, cache, planned, trimFile);
-  const programs = await timer.time("closure", closuresOf(context, sources, planned));
+  const { sources, programs } = await timer.time("closure", resolve(context, cache, planned));
   const closures = programs.map(({ closure }) => closure);
   const diagnostics = [...planned.diagnostics, ...diagnosticsOf(closures)];
   refuseWarnings(planned, diagnostics);
@@ -119,17 +107,6 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
   const { digest, mediaType, size } = artifact.descriptor;
   const platforms = built.map(platformResult);
   return { digest, mediaType, size, tags, platforms, outputs, diagnostics, timings: timer.timings, closures };
-}
-
-/** Platforms are independent of each other. When one fails the others come to an end first. */
-async function closuresOf(context: Context, sources: Sources, { targets, ground }: Plan): Promise<ProgramClosure[]> {
-  const settled = await Promise.allSettled(
-    targets.map(({ program, platform }) => closureOf(context, sources, program, platform, ground)),
-  );
-  return settled.map((one) => {
-    if (one.status === "rejected") throw one.reason;
-    return one.value;
-  });
 }
 
 interface Built {
@@ -164,17 +141,9 @@ function diagnosticsOf(closures: readonly Closure[]): readonly Diagnostic[] {
   return [...new Map(all.map((diagnostic) => [JSON.stringify(diagnostic), diagnostic])).values()];
 }
 
-function contextOf(call: BuildCall): Context {
-  return {
-    signal: call.signal ?? new AbortController().signal,
-    report: call.onProgress ?? (() => {}),
-    env: call.environment ?? process.env,
-  };
-}
-
 /** Layers are independent of each other, so they are packed side by side. */
 async function layersOf(context: Context, cache: Cache, planned: Plan, closure: Closure): Promise<BuiltLayer[]> {
-  const options = { compression: "gzip", level: planned.compressionLevel, mtime: planned.image.epoch } as const;
+  const options = { ...planned.compression, mtime: planned.image.epoch };
   const all = [...closure.entries.values()];
   const filled = layerNames.filter((name) => all.some(({ layer }) => layer === name));
   return Promise.all(

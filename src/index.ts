@@ -18,7 +18,10 @@ export type {
   Manifest,
 } from "./image/types.ts";
 export type { Content, Entry } from "./layer/entry.ts";
+export { type LockCall, type LockResult, lock } from "./lock.ts";
 export type { BuildOptions } from "./plan/options.ts";
+export type { PlanCall } from "./resolve.ts";
+export type { LockChange } from "./sources/lock.ts";
 export { type Destination, openDestination, openStore, type Source } from "./store/open.ts";
 export {
   type Attachment,

@@ -2,6 +2,16 @@ import { SlimError } from "../base/error.ts";
 import { writeAtomically } from "../base/files.ts";
 import { type BuildCall, type BuildResult, build } from "../build.ts";
 import type { Command } from "./command.ts";
+import {
+  defined,
+  type Many,
+  many,
+  type ProgramArguments,
+  pathPositional,
+  programOf,
+  programOptions,
+  single,
+} from "./program.ts";
 import { outputLine } from "./push.ts";
 import { type RegistryArguments, registryOptions, withRegistryOptions } from "./registry-options.ts";
 import { formatBytes, type Terminal } from "./terminal.ts";
@@ -11,21 +21,13 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
   describe: "Build an image of a Node.js app or a binary",
   builder: (yargs) =>
     withRegistryOptions(yargs)
-      .positional("path", {
-        type: "string",
-        describe: "a folder, a JS/TS entry file, or an ELF file; several as PLATFORM=FILE [default: .]",
-      })
+      .positional("path", pathPositional)
       .options({
+        ...programOptions,
         output: { alias: "o", type: "string", describe: 'an image file ("-" is stdout), or a folder' },
         format: { choices: ["archive", "oci-layout"], describe: "form of the output" },
         tag: { alias: "t", type: "string", describe: "name of the image; repeatable" },
         push: { type: "boolean", describe: "push every tag" },
-        platform: { type: "string", describe: "for example linux/amd64,linux/arm64" },
-        base: { type: "string", describe: "where libraries come from: debian, host or scratch" },
-        sysroot: { type: "string", describe: "a folder to take libraries from" },
-        package: { type: "string", describe: "a Debian package to add; repeatable" },
-        node: { type: "string", describe: 'a version, the path of a node binary, or "host"' },
-        entry: { type: "string", describe: "the app's first file, or a program of a package" },
         cmd: { type: "string", describe: "argument after the entrypoint, or a JSON array; repeatable" },
         env: { type: "string", describe: "NAME=VALUE; repeatable" },
         user: { type: "string", describe: "account the program runs as" },
@@ -33,16 +35,11 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
         expose: { type: "string", describe: "port; repeatable" },
         label: { type: "string", describe: "NAME=VALUE; repeatable" },
         annotation: { type: "string", describe: "NAME=VALUE; repeatable" },
-        mode: { choices: ["bundle", "files"], describe: "one artifact, or the traced files" },
-        include: { type: "string", describe: "glob of files to add; repeatable" },
-        exclude: { type: "string", describe: "glob of files, or a package, to leave out; repeatable" },
-        external: { type: "string", describe: "package that stays as files; repeatable" },
         bare: { type: "boolean", describe: "a binary alone, nothing around it" },
         trim: { type: "boolean", describe: "cut symbols and debug information off a binary" },
         sourcemap: { type: "boolean", describe: "ship source maps" },
-        "compression-level": { type: "number", describe: "gzip's level, 1 to 9" },
-        config: { type: "string", describe: "configuration file" },
-        frozen: { type: "boolean", describe: "fail rather than change slim.lock" },
+        compression: { choices: ["gzip", "zstd"], describe: "of the layers" },
+        "compression-level": { type: "number", describe: "1 to 9 for gzip, 1 to 19 for zstd" },
         strict: { type: "boolean", describe: "warnings fail the build" },
         "dry-run": { type: "boolean", describe: "plan and closure only, nothing is written" },
         json: { type: "boolean", describe: "the result as JSON on stdout" },
@@ -76,20 +73,11 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
   },
 });
 
-type Many = string | readonly string[];
-
-interface Arguments extends RegistryArguments {
-  readonly path?: Many;
+interface Arguments extends ProgramArguments, RegistryArguments {
   readonly output?: string;
   readonly format?: "archive" | "oci-layout";
   readonly tag?: Many;
   readonly push?: boolean;
-  readonly platform?: string;
-  readonly base?: string;
-  readonly sysroot?: string;
-  readonly package?: Many;
-  readonly node?: string;
-  readonly entry?: string;
   readonly cmd?: Many;
   readonly env?: Many;
   readonly user?: string;
@@ -97,16 +85,11 @@ interface Arguments extends RegistryArguments {
   readonly expose?: Many;
   readonly label?: Many;
   readonly annotation?: Many;
-  readonly mode?: "bundle" | "files";
-  readonly include?: Many;
-  readonly exclude?: Many;
-  readonly external?: Many;
   readonly bare?: boolean;
   readonly trim?: boolean;
   readonly sourcemap?: boolean;
+  readonly compression?: string;
   readonly "compression-level"?: number;
-  readonly config?: string;
-  readonly frozen?: boolean;
   readonly strict?: boolean;
   readonly "dry-run"?: boolean;
   readonly json?: boolean;
@@ -115,58 +98,29 @@ interface Arguments extends RegistryArguments {
 }
 
 function callOf(parsed: Arguments): BuildCall {
-  const { platform, node, entry, user, workdir, bare, trim, sourcemap, config, frozen, strict, format } = parsed;
+  const { user, workdir, bare, trim, sourcemap, strict, format } = parsed;
   const given = {
-    ...places(parsed.path === undefined ? [] : many(parsed.path)),
-    platform: single("--platform", platform),
-    base: single("--base", parsed.base),
-    sysroot: single("--sysroot", parsed.sysroot),
-    packages: parsed.package === undefined ? undefined : many(parsed.package),
-    node: single("--node", node),
-    entry: single("--entry", entry),
     user: single("--user", user),
     workdir: single("--workdir", workdir),
     bare,
     trim,
     sourcemap,
-    config: single("--config", config),
-    frozen,
     strict,
     format,
     push: parsed.push,
     output: parsed.output === "-" ? process.stdout : single("--output", parsed.output),
+    compression: single("--compression", parsed.compression),
     compressionLevel: parsed["compression-level"],
     dryRun: parsed["dry-run"],
     closureFile: parsed["closure-file"],
     tags: parsed.tag === undefined ? undefined : many(parsed.tag),
     expose: parsed.expose === undefined ? undefined : many(parsed.expose),
-    mode: single("--mode", parsed.mode),
-    include: parsed.include === undefined ? undefined : many(parsed.include),
-    exclude: parsed.exclude === undefined ? undefined : many(parsed.exclude),
-    external: parsed.external === undefined ? undefined : many(parsed.external),
     cmd: parsed.cmd === undefined ? undefined : many(parsed.cmd).flatMap(words),
     env: pairs("--env", parsed.env),
     labels: pairs("--label", parsed.label),
     annotations: pairs("--annotation", parsed.annotation),
   };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-}
-
-/** What to build: one path, or a program for each platform. */
-function places(given: readonly string[]): Pick<BuildCall, "path" | "binaries"> {
-  const [first] = given;
-  if (first === undefined) return {};
-  return given.length > 1 || /^[a-z0-9]+\/[a-z0-9_/]+=/.test(first) ? { binaries: given } : { path: first };
-}
-
-/** An option that has one value, although yargs makes a list of it when it is given twice. */
-function single<T extends string>(name: string, value: T | undefined): T | undefined {
-  if (!Array.isArray(value)) return value;
-  throw new SlimError("CONFIG", "is given twice", { where: name });
-}
-
-function many(value: Many): readonly string[] {
-  return typeof value === "string" ? [value] : value;
+  return { ...programOf(parsed), ...defined(given) };
 }
 
 /** `["a", "b"]` as several arguments, anything else as one. */

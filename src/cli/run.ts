@@ -7,6 +7,7 @@ import { doctorCommand } from "./doctor.ts";
 import { explainCommand } from "./explain.ts";
 import { initCommand } from "./init.ts";
 import { inspectCommand } from "./inspect.ts";
+import { lockCommand } from "./lock.ts";
 import { loginCommand, logoutCommand } from "./login.ts";
 import { pushCommand } from "./push.ts";
 import { Terminal } from "./terminal.ts";
@@ -26,6 +27,7 @@ export async function run(args: readonly string[], version: string): Promise<voi
     buildCommand,
     pushCommand,
     copyCommand,
+    lockCommand,
     inspectCommand,
     validateCommand,
     explainCommand,

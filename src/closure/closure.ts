@@ -160,7 +160,9 @@ class System {
     const taken = architecture === undefined ? undefined : new DebianFiles(sources.debian, architecture);
     // Whatever Debian has, it is at hand by leaving the option out.
     const hint: Ground["hint"] = async ({ name }) => {
-      const owner = architecture && (await sources.debian.libraryPackage(architecture, name).catch(() => undefined));
+      const owner =
+        architecture &&
+        (await sources.debian.libraryPackage(architecture, path.posix.basename(name)).catch(() => undefined));
       return owner ? `Debian has it in ${owner}: --base debian brings it` : "ship it beside the program";
     };
     if (libraries === "scratch" || (libraries === "debian" && architecture === undefined)) {

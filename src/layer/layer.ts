@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type Context, throwIfAborted } from "../base/context.ts";
 import { SlimError } from "../base/error.ts";
 import { writeTar } from "../base/tar.ts";
+import { zstd } from "../base/zstd.ts";
 import { type Digest, verified } from "../image/digest.ts";
 import { type Layer, mediaTypes } from "../image/types.ts";
 import type { Cache } from "./cache.ts";
@@ -12,7 +13,7 @@ import { gzip } from "./gzip.ts";
 const FORMAT = 1;
 
 export interface LayerOptions {
-  readonly compression: "gzip";
+  readonly compression: "gzip" | "zstd";
   readonly level: number;
   /** Seconds since the epoch, for every member. */
   readonly mtime: number;
@@ -50,20 +51,22 @@ export async function buildLayer(
   const key = JSON.stringify([FORMAT, options, entries.map(identity)]);
   const record = await cache.get<LayerRecord>("layer", key);
   const found = record && (await cache.blob(record.digest));
-  if (record && found) return describe(name, entries, record, found, true);
+  if (record && found) return describe(name, entries, options, record, found, true);
   throwIfAborted(context.signal);
   context.report({ type: "stage", name: `layer ${name}` });
   const hash = createHash("sha256");
-  const made = await cache.add(gzip(hashed(tarOf(context, entries, options.mtime), hash), options.level));
+  const compress = options.compression === "zstd" ? zstd : gzip;
+  const made = await cache.add(compress(hashed(tarOf(context, entries, options.mtime), hash), options.level));
   const diffId: Digest = `sha256:${hash.digest("hex")}`;
   const fresh: LayerRecord = { diffId, digest: made.digest, size: made.size };
   await cache.put("layer", key, fresh);
-  return describe(name, entries, fresh, made, false);
+  return describe(name, entries, options, fresh, made, false);
 }
 
 function describe(
   name: string,
   entries: readonly Entry[],
+  { compression }: LayerOptions,
   { diffId, digest, size }: LayerRecord,
   content: { open(): AsyncIterable<Uint8Array> },
   cached: boolean,
@@ -72,7 +75,7 @@ function describe(
   return {
     name,
     diffId,
-    descriptor: { mediaType: mediaTypes.layerGzip, digest, size },
+    descriptor: { mediaType: compression === "zstd" ? mediaTypes.layerZstd : mediaTypes.layerGzip, digest, size },
     open: () => verified(content.open(), { digest, size }, `the cached layer ${name}`),
     files: files.length,
     unpackedSize: files.reduce((sum, file) => sum + file.content.size, 0),

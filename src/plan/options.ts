@@ -57,7 +57,9 @@ export interface BuildOptions {
   readonly trim?: boolean;
   /** Ship source maps. */
   readonly sourcemap?: boolean;
-  /** gzip's level, 1 to 9. Default 6. */
+  /** Of the layers: `gzip` (default), or `zstd`, which is smaller but not read by the oldest engines. */
+  readonly compression?: string;
+  /** 1 to 9 for gzip, default 6; 1 to 19 for zstd, default 3. */
   readonly compressionLevel?: number;
   /** Fail rather than change `slim.lock`. */
   readonly frozen?: boolean;
@@ -94,6 +96,7 @@ export const optionKinds: { readonly [Name in keyof Required<BuildOptions>]: Kin
   external: "list",
   trim: "boolean",
   sourcemap: "boolean",
+  compression: "string",
   compressionLevel: "number",
   frozen: "boolean",
   strict: "boolean",

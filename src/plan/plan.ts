@@ -27,7 +27,7 @@ export interface Plan {
   readonly folder: string;
   readonly lockFile: string;
   readonly tags: readonly string[];
-  readonly compressionLevel: number;
+  readonly compression: { readonly compression: "gzip" | "zstd"; readonly level: number };
   readonly frozen: boolean;
   readonly strict: boolean;
   readonly debianMirror: string | undefined;
@@ -56,13 +56,6 @@ export async function plan(context: Context, cwd: string, given: BuildOptions, c
       });
     }
   }
-  const compressionLevel = options.compressionLevel ?? 6;
-  if (!Number.isInteger(compressionLevel) || compressionLevel < 1 || compressionLevel > 9) {
-    throw new SlimError("CONFIG", `${compressionLevel} is not a level of gzip`, {
-      where: "--compression-level",
-      hint: "1 to 9",
-    });
-  }
   const asked = platformsOf(options.platform);
   const { targets, diagnostics } = await targetsOf(project, options, asked, cwd);
   return {
@@ -72,12 +65,31 @@ export async function plan(context: Context, cwd: string, given: BuildOptions, c
     folder: project.folder,
     lockFile: path.join(project.folder, LOCK_NAME),
     tags: options.tags ?? [],
-    compressionLevel,
+    compression: planCompression(options),
     frozen: options.frozen ?? false,
     strict: options.strict ?? false,
     debianMirror: options.debianMirror,
     diagnostics,
   };
+}
+
+const levels = { gzip: { usual: 6, most: 9 }, zstd: { usual: 3, most: 19 } } as const;
+
+/** @throws SlimError `CONFIG` */
+function planCompression({ compression = "gzip", compressionLevel }: BuildOptions): Plan["compression"] {
+  if (compression !== "gzip" && compression !== "zstd") {
+    throw new SlimError("CONFIG", `"${compression}" is not a compression of layers`, {
+      where: "--compression",
+      hint: "gzip or zstd",
+    });
+  }
+  const { usual, most } = levels[compression];
+  const level = compressionLevel ?? usual;
+  if (Number.isInteger(level) && level >= 1 && level <= most) return { compression, level };
+  throw new SlimError("CONFIG", `${level} is not a level of ${compression}`, {
+    where: "--compression-level",
+    hint: `1 to ${most}`,
+  });
 }
 
 async function projectOf(

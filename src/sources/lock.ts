@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
+import semver from "semver";
 import { ioError, SlimError, systemCode } from "../base/error.ts";
-import { writeAtomically } from "../base/files.ts";
+import { compareStrings, writeAtomically } from "../base/files.ts";
 import type { DebianLock } from "./debian/lock.ts";
+import { compareVersions } from "./debian/version.ts";
 import type { NodeLock } from "./node.ts";
 
 export const LOCK_NAME = "slim.lock";
@@ -43,6 +45,94 @@ export async function readLock(file: string): Promise<Lock | undefined> {
 /** Two spaces, one fact a line, keys in the order their makers sorted them: made for review. */
 export function formatLock(lock: Lock): string {
   return `${JSON.stringify(lock, null, 2)}\n`;
+}
+
+/**
+ * A lock that knows less, so that it is resolved anew: without these names (of Debian packages, or
+ * `node`), or without anything but the dates that must not be gone behind.
+ * @throws SlimError `NOT_FOUND` for a name that is not in the lock
+ */
+export function forget(lock: Lock | undefined, names: readonly string[] | "all"): Lock | undefined {
+  if (lock === undefined) return undefined;
+  const { lockVersion, node, debian } = lock;
+  if (names === "all") {
+    return debian === undefined
+      ? { lockVersion }
+      : { lockVersion, debian: { suite: debian.suite, dates: debian.dates, packages: {} } };
+  }
+  const known = new Set([...(node ? ["node"] : []), ...Object.values(debian?.packages ?? {}).flatMap(Object.keys)]);
+  const unknown = names.find((name) => !known.has(name));
+  if (unknown !== undefined) {
+    throw new SlimError("NOT_FOUND", `has no "${unknown}"`, { where: LOCK_NAME, hint: "a Debian package, or node" });
+  }
+  const without = <T>(record: Readonly<Record<string, T>>) =>
+    Object.fromEntries(Object.entries(record).filter(([name]) => !names.includes(name)));
+  const packages = Object.entries(debian?.packages ?? {}).map(([architecture, all]) => [architecture, without(all)]);
+  return {
+    lockVersion,
+    ...(node && !names.includes("node") ? { node } : {}),
+    ...(debian ? { debian: { ...debian, packages: Object.fromEntries(packages) } } : {}),
+  };
+}
+
+/** A fact of a lock that is new, other or gone. */
+export interface LockChange {
+  readonly kind: "date" | "library" | "node" | "package" | "runtime";
+  readonly name: string;
+  readonly from?: string;
+  readonly to?: string;
+}
+
+/** What differs between two locks, by kind and name. */
+export function lockChanges(before: Lock | undefined, after: Lock | undefined): LockChange[] {
+  const [old, now] = [factsOf(before), factsOf(after)];
+  const keys = [...new Set([...old.keys(), ...now.keys()])].sort(compareStrings);
+  return keys.flatMap((key) => {
+    const { kind, name } = (now.get(key) ?? old.get(key)) as Fact;
+    const [from, to] = [old.get(key)?.value, now.get(key)?.value];
+    if (from === to) return [];
+    return [{ kind, name, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }];
+  });
+}
+
+/** Whether a version goes back. Dates do not: an index that is older than the lock is refused when it is read. */
+export function isOlder({ kind, from, to }: LockChange): boolean {
+  if (from === undefined || to === undefined) return false;
+  if (kind === "node") return semver.lt(to, from);
+  return kind === "package" && compareVersions(to, from) < 0;
+}
+
+/** `libc6 (amd64) 2.41-12 -> 2.41-13`; of a hash, the first digits. */
+export function formatChange({ kind, name, from = "nothing", to = "nothing" }: LockChange): string {
+  const short = (value: string) => (kind === "runtime" ? value.slice(0, 15) : value);
+  return `${name} ${short(from)} -> ${short(to)}`;
+}
+
+interface Fact {
+  readonly kind: LockChange["kind"];
+  readonly name: string;
+  readonly value: string;
+}
+
+function factsOf(lock: Lock | undefined): Map<string, Fact> {
+  const { node, debian } = lock ?? {};
+  const entries = Object.entries;
+  const byArchitecture = <T>(
+    kind: Fact["kind"],
+    record: Readonly<Record<string, Readonly<Record<string, T>>>>,
+    value: (one: T) => string,
+  ) =>
+    entries(record).flatMap(([architecture, named]) =>
+      entries(named).map(([name, one]): Fact => ({ kind, name: `${name} (${architecture})`, value: value(one) })),
+    );
+  const facts: Fact[] = [
+    ...entries(debian?.dates ?? {}).map(([name, value]): Fact => ({ kind: "date", name, value })),
+    ...byArchitecture("library", debian?.libraries ?? {}, (owner) => owner ?? "nobody"),
+    ...entries(node?.requests ?? {}).map(([name, value]): Fact => ({ kind: "node", name: `node ${name}`, value })),
+    ...byArchitecture("package", debian?.packages ?? {}, ({ version }) => version),
+    ...entries(node?.packages ?? {}).map(([name, value]): Fact => ({ kind: "runtime", name, value })),
+  ];
+  return new Map(facts.map((fact) => [`${fact.kind} ${fact.name}`, fact]));
 }
 
 /** Writes the lock when it says something new. */

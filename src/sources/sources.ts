@@ -1,7 +1,7 @@
 import type { Context } from "../base/context.ts";
 import type { Cache } from "../layer/cache.ts";
 import { Debian } from "./debian/debian.ts";
-import { type Lock, readLock, writeLock } from "./lock.ts";
+import { forget, type Lock, readLock, writeLock } from "./lock.ts";
 import { NodeRuntimes, type PrepareBinary } from "./node.ts";
 import { Npm } from "./npm.ts";
 
@@ -11,6 +11,8 @@ export interface SourcesOptions {
   readonly lockFile: string;
   readonly frozen: boolean;
   readonly debianMirror: string | undefined;
+  /** What of the lock is resolved anew. */
+  readonly forget?: readonly string[] | "all";
 }
 
 /** Everything outside the project that a build may take from, and the lock that says what it took. */
@@ -18,12 +20,14 @@ export class Sources {
   readonly cache: Cache;
   readonly debian: Debian;
   readonly node: NodeRuntimes;
-  readonly #before: Lock | undefined;
+  /** The lock as it was found. */
+  readonly before: Lock | undefined;
 
-  private constructor(context: Context, cache: Cache, options: SourcesOptions, prepare: PrepareBinary, lock?: Lock) {
+  private constructor(context: Context, cache: Cache, options: SourcesOptions, prepare: PrepareBinary, before?: Lock) {
     const { frozen } = options;
+    const lock = options.forget === undefined ? before : forget(before, options.forget);
     this.cache = cache;
-    this.#before = lock;
+    this.before = before;
     this.debian = new Debian({
       context,
       cache,
@@ -47,12 +51,16 @@ export class Sources {
     return new Sources(context, cache, options, prepare, await readLock(options.lockFile));
   }
 
-  /** Writes down what was used, when that is more than the lock said. */
-  async writeLock(file: string): Promise<void> {
+  /** What was used, and what the lock said beside; undefined when that is nothing. */
+  get lock(): Lock | undefined {
     const node = this.node.lock;
     const debian = this.debian.lock;
-    if (node === undefined && debian === undefined) return;
-    const lock: Lock = { lockVersion: 1, ...(node && { node }), ...(debian && { debian }) };
-    await writeLock(file, this.#before, lock);
+    if (node === undefined && debian === undefined) return undefined;
+    return { lockVersion: 1, ...(node && { node }), ...(debian && { debian }) };
+  }
+
+  /** Writes down what was used, when that is more than the lock said. */
+  async writeLock(file: string): Promise<void> {
+    if (this.lock !== undefined) await writeLock(file, this.before, this.lock);
   }
 }

@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
+import { unzstd } from "../base/zstd.ts";
 import { type Image, mediaTypes } from "../image/types.ts";
 
 /** A package that an image says it holds. */
@@ -17,9 +18,11 @@ export async function componentsOf(image: Image): Promise<readonly Component[]> 
   const { extract } = await import("tar-stream");
   const found: Component[] = [];
   for (const layer of image.layers) {
-    const packed = layer.descriptor.mediaType !== mediaTypes.layer;
-    if (packed && layer.descriptor.mediaType !== mediaTypes.layerGzip) continue;
-    const bytes = Readable.from(layer.open(), { objectMode: false });
+    const { mediaType } = layer.descriptor;
+    const packed = mediaType === mediaTypes.layerGzip;
+    if (!packed && mediaType !== mediaTypes.layerZstd && mediaType !== mediaTypes.layer) continue;
+    const source = mediaType === mediaTypes.layerZstd ? unzstd(layer.open(), layer.descriptor.digest) : layer.open();
+    const bytes = Readable.from(source, { objectMode: false });
     const members = extract();
     const fail = (error: Error) => members.destroy(error);
     const tar = packed ? bytes.once("error", fail).pipe(createGunzip()) : bytes;

@@ -5,6 +5,7 @@ import { createGunzip } from "node:zlib";
 import { type Context, throwIfAborted } from "../base/context.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { SlimError } from "../base/error.ts";
+import { unzstd } from "../base/zstd.ts";
 import type { Digest } from "../image/digest.ts";
 import { imagesOf } from "../image/image.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
@@ -124,6 +125,7 @@ async function checkLayer(layer: Layer, problem: Report): Promise<void> {
 
 function uncompressed(source: AsyncIterable<Uint8Array>, mediaType: string): AsyncIterable<Uint8Array> | undefined {
   if (mediaType === mediaTypes.layer) return source;
+  if (mediaType === mediaTypes.layerZstd) return unzstd(source, "the layer");
   if (mediaType !== mediaTypes.layerGzip && mediaType !== mediaTypes.dockerLayerGzip) return undefined;
   return passErrors(Readable.from(source, { objectMode: false }), createGunzip());
 }

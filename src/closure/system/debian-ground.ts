@@ -66,6 +66,7 @@ export class DebianGround implements Ground {
   }
 
   async take(place: string, reason: Reason): Promise<void> {
+    await this.show("base-files");
     const link = this.#links.get(place);
     const owner = this.#owners.get(place);
     if (owner !== undefined) await this.#taken.take(owner, place, reason);

@@ -123,7 +123,7 @@ async function encodings(
       code: "encodings",
       severity: "info",
       message: `${placed(program)} converts text; encodings other than UTF-8 and ASCII are not in the image`,
-      hint: "--package libc-gconv-modules-extra adds them",
+      hint: "--package libc6 adds them",
     },
   ];
 }

@@ -55,7 +55,9 @@ export async function takePackages(
     }
   }
   diagnostics.push(...packages.flatMap((found) => notAdded(found, taken)));
-  return { scripts, diagnostics };
+  // The first of many programs of a package speaks for all.
+  const first = diagnostics.find(({ code }) => code === "encodings");
+  return { scripts, diagnostics: diagnostics.filter((one) => one.code !== "encodings" || one === first) };
 }
 
 /** `/bin` and the like, which other programs are called by. */

@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import * as zlib from "node:zlib";
 import { SlimError } from "../../base/error.ts";
 import { CHUNK } from "../../base/files.ts";
+import { unzstd } from "../../base/zstd.ts";
 
 /** A part of a file: of an archive member, say. */
 export interface Range {
@@ -61,14 +62,7 @@ export async function* decompress(
 async function decoded(name: string, source: Readable, where: string): Promise<AsyncIterable<Uint8Array>> {
   if (name.endsWith(".gz")) return piped(source, zlib.createGunzip({ chunkSize: 4 * CHUNK }));
   if (name.endsWith(".xz")) return unxz(source);
-  if (name.endsWith(".zst")) {
-    // Node.js has zstd since 22.15 and 23.8.
-    if ("createZstdDecompress" in zlib) return piped(source, (zlib.createZstdDecompress as () => zlib.Gunzip)());
-    throw new SlimError("DEBIAN", `${name} needs zstd, which this Node.js does not have`, {
-      where,
-      hint: "run slim with Node.js 22.15 or newer",
-    });
-  }
+  if (name.endsWith(".zst")) return unzstd(source, where);
   return source;
 }
 

@@ -1,0 +1,38 @@
+import { SlimError } from "./base/error.ts";
+import { Cache, defaultCacheDir } from "./layer/cache.ts";
+import { plan } from "./plan/plan.ts";
+import { contextOf, type PlanCall, resolve } from "./resolve.ts";
+import { formatChange, isOlder, type LockChange, lockChanges } from "./sources/lock.ts";
+
+export interface LockCall extends PlanCall {
+  /** What is resolved anew although it is locked: `true` for everything, or names of packages, or `node`. */
+  readonly update?: boolean | readonly string[];
+}
+
+export interface LockResult {
+  readonly lockFile: string;
+  readonly changes: readonly LockChange[];
+}
+
+/**
+ * Resolves what a build would take from outside, and writes `slim.lock` without building.
+ * @throws SlimError `LOCK` when a version would go back
+ */
+export async function lock(call: LockCall = {}): Promise<LockResult> {
+  const context = contextOf(call);
+  const { update = false } = call;
+  const cache = new Cache(call.cacheDir ?? defaultCacheDir(context.env));
+  const planned = await plan(context, call.cwd ?? process.cwd(), call, call.config);
+  const forget = update === true ? "all" : update === false ? [] : update;
+  const { sources } = await resolve(context, cache, planned, forget);
+  const changes = lockChanges(sources.before, sources.lock);
+  const older = changes.filter(isOlder);
+  if (older.length > 0) {
+    throw new SlimError("LOCK", `would go back: ${older.map(formatChange).join(", ")}`, {
+      where: planned.lockFile,
+      hint: "the source is behind; delete slim.lock if that is meant",
+    });
+  }
+  await sources.writeLock(planned.lockFile);
+  return { lockFile: planned.lockFile, changes };
+}

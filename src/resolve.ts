@@ -1,0 +1,81 @@
+import type { Context, ProgressEvent } from "./base/context.ts";
+import { SlimError } from "./base/error.ts";
+import { closureOf, type ProgramClosure } from "./closure/closure.ts";
+import { trimFile } from "./closure/elf/trim.ts";
+import type { Cache } from "./layer/cache.ts";
+import type { BuildOptions } from "./plan/options.ts";
+import type { Plan } from "./plan/plan.ts";
+import { formatChange, lockChanges } from "./sources/lock.ts";
+import { Sources } from "./sources/sources.ts";
+
+/** What every call of the library says beside what to build. */
+export interface PlanCall extends BuildOptions {
+  /** Relative paths start here. Default: the folder of the process. */
+  readonly cwd?: string;
+  /** A configuration file, instead of the one in the project. */
+  readonly config?: string;
+  readonly cacheDir?: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (event: ProgressEvent) => void;
+  /** Environment variables that are consulted. Default: those of the process. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+export function contextOf(call: PlanCall): Context {
+  return {
+    signal: call.signal ?? new AbortController().signal,
+    report: call.onProgress ?? (() => {}),
+    env: call.environment ?? process.env,
+  };
+}
+
+/** The closures of a plan, one for each platform, and the sources that know what they are made of. */
+export interface Resolved {
+  readonly sources: Sources;
+  readonly programs: readonly ProgramClosure[];
+}
+
+/**
+ * Finds everything that goes into the images of a plan.
+ * @throws SlimError; `LOCK` with all that would change, where nothing may
+ */
+export async function resolve(
+  context: Context,
+  cache: Cache,
+  planned: Plan,
+  forget?: readonly string[] | "all",
+): Promise<Resolved> {
+  const options = forget === undefined ? planned : { ...planned, forget };
+  const sources = await Sources.open(context, cache, options, trimFile);
+  try {
+    return { sources, programs: await closuresOf(context, sources, planned) };
+  } catch (error) {
+    if (!planned.frozen || !(error instanceof SlimError) || error.code !== "LOCK") throw error;
+    throw (await wouldChange(context, cache, planned)) ?? error;
+  }
+}
+
+/** Platforms are independent of each other. When one fails the others come to an end first. */
+async function closuresOf(context: Context, sources: Sources, { targets, ground }: Plan): Promise<ProgramClosure[]> {
+  const settled = await Promise.allSettled(
+    targets.map(({ program, platform }) => closureOf(context, sources, program, platform, ground)),
+  );
+  return settled.map((one) => {
+    if (one.status === "rejected") throw one.reason;
+    return one.value;
+  });
+}
+
+/** All that a build that is not frozen would write into the lock; undefined when that cannot be found out. */
+async function wouldChange(context: Context, cache: Cache, planned: Plan): Promise<SlimError | undefined> {
+  const { sources } = await resolve(context, cache, { ...planned, frozen: false }).catch(() => ({
+    sources: undefined,
+  }));
+  if (sources === undefined) return undefined;
+  const changes = lockChanges(sources.before, sources.lock).filter(({ kind }) => kind !== "date");
+  if (changes.length === 0) return undefined;
+  return new SlimError("LOCK", `would change: ${changes.map(formatChange).join(", ")}`, {
+    where: planned.lockFile,
+    hint: "run slim lock, and commit slim.lock",
+  });
+}

@@ -1,0 +1,329 @@
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import test, { type ExecutionContext } from "ava";
+import { build } from "../../src/build.ts";
+import { hasTool } from "../support/debian-tools.ts";
+import { cacheDir, canRun, compile, imageOf, runHere } from "../support/program-image.ts";
+import { failsWith } from "../support/slim-error.ts";
+
+/** A folder with these files. */
+async function sources(t: ExecutionContext, files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "slim-sources-"));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+    await writeFile(path.join(folder, name), content);
+  }
+  return folder;
+}
+
+/** The files of an image's closure below a folder. */
+function filesBelow(
+  closure: { entries: ReadonlyMap<string, { entry: { type: string } }> } | undefined,
+  folder: string,
+) {
+  return [...(closure?.entries ?? [])]
+    .filter(([place, { entry }]) => place.startsWith(`${folder}/`) && entry.type !== "directory")
+    .map(([place]) => place);
+}
+
+const hello = `#include <stdio.h>
+int main(int c, char **v) { printf("hello %s\\n", c > 1 ? v[1] : "world"); return 3; }
+`;
+
+/** One source, compiled, run here and run from its image: the answers must be equal. */
+async function sameInImage(
+  t: ExecutionContext,
+  source: { name: string; text: string },
+  command: readonly [string, ...string[]],
+  args: readonly string[] = ["you"],
+) {
+  const folder = await sources(t, { [source.name]: source.text });
+  compile(folder, command);
+  const file = path.join(folder, "program");
+  const { container, result } = await imageOf(t, { path: file });
+  t.deepEqual(await container.run({ args }), runHere(file, { args }));
+  return result;
+}
+
+test.serial("C: the interpreter, libc and nothing else", async (t) => {
+  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  const result = await sameInImage(t, { name: "a.c", text: hello }, ["gcc", "-o", "program", "a.c"]);
+  t.deepEqual(
+    filesBelow(result.closures[0], "/usr/lib").filter((place) => place.includes(".so")),
+    ["/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "/usr/lib/x86_64-linux-gnu/libc.so.6"],
+  );
+  t.deepEqual(
+    result.platforms[0]?.layers.map(({ name }) => name),
+    ["os", "app"],
+  );
+  const reasons = result.closures[0]?.entries.get("/usr/lib/x86_64-linux-gnu/libc.so.6")?.reasons;
+  t.deepEqual(reasons, [{ kind: "DT_NEEDED", from: "/app/program", what: "libc.so.6" }]);
+});
+
+test.serial("C++ with an exception", async (t) => {
+  if (!(await canRun(t)) || !(await hasTool(t, "g++", "g++"))) return;
+  const text = `#include <iostream>
+#include <stdexcept>
+int main() { try { throw std::runtime_error("caught"); } catch (const std::exception &e) { std::cout << e.what() << std::endl; } }`;
+  await sameInImage(t, { name: "a.cc", text }, ["g++", "-o", "program", "a.cc"]);
+});
+
+test.serial("Rust with a thread and a panic", async (t) => {
+  if (!(await canRun(t)) || !(await hasTool(t, "rustc", "rustc"))) return;
+  const text = `fn main() {
+    let result = std::thread::spawn(|| { std::panic::catch_unwind(|| panic!("no")).is_err() }).join().unwrap();
+    println!("{result} {:?}", std::env::args().nth(1));
+    std::process::exit(4);
+}`;
+  const folder = await sources(t, { "a.rs": text });
+  compile(folder, ["rustc", "-o", "program", "a.rs"]);
+  const { container } = await imageOf(t, { path: path.join(folder, "program") });
+  const [inside, outside] = [
+    await container.run({ args: ["x"] }),
+    runHere(path.join(folder, "program"), { args: ["x"] }),
+  ];
+  t.is(inside.stdout, outside.stdout);
+  t.is(inside.code, 4);
+});
+
+test.serial("threads that end early: libgcc_s, which glibc opens by itself", async (t) => {
+  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  const text = `#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static void *leave(void *x) { pthread_exit((void *)42); }
+static void *wait_long(void *x) { pause(); return 0; }
+int main() {
+  pthread_t t; void *r;
+  pthread_create(&t, 0, leave, 0); pthread_join(t, &r); printf("%ld\\n", (long)r);
+  pthread_create(&t, 0, wait_long, 0); pthread_cancel(t); pthread_join(t, &r); printf("%d\\n", r == PTHREAD_CANCELED);
+}`;
+  const result = await sameInImage(t, { name: "a.c", text }, ["gcc", "-pthread", "-o", "program", "a.c"]);
+  const entry = result.closures[0]?.entries.get("/usr/lib/x86_64-linux-gnu/libgcc_s.so.1");
+  t.is(entry?.reasons[0]?.kind, "dlopen");
+});
+
+test.serial("names of accounts, hosts and services through NSS", async (t) => {
+  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  const text = `#include <arpa/inet.h>
+#include <grp.h>
+#include <netdb.h>
+#include <pwd.h>
+#include <stdio.h>
+int main() {
+  struct passwd *p = getpwnam("nobody"); struct group *g = getgrgid(0);
+  printf("%d %s\\n", p ? (int)p->pw_uid : -1, g ? g->gr_name : "none");
+  struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
+  int error = getaddrinfo("slim.test", "80", &hints, &found);
+  printf("%s\\n", error ? gai_strerror(error) : inet_ntoa(((struct sockaddr_in *)found->ai_addr)->sin_addr));
+}`;
+  const folder = await sources(t, { "a.c": text, hosts: "192.0.2.7 slim.test\n" });
+  compile(folder, ["gcc", "-o", "program", "a.c"]);
+  compile(folder, ["gcc", "-static", "-Wno-all", "-w", "-o", "static", "a.c"]);
+  for (const name of ["program", "static"]) {
+    const { container } = await imageOf(t, { path: path.join(folder, name) });
+    const { stdout } = await container.run({ mounts: { "/etc/hosts": path.join(folder, "hosts") } });
+    t.is(stdout, "65534 root\n192.0.2.7\n", name);
+  }
+});
+
+test.serial("libraries beside the program keep their places: RUNPATH, and links", async (t) => {
+  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  const folder = await sources(t, {
+    "a.c": "int answer(void); int main() { return answer(); }",
+    "b.c": "int deep(void); int answer(void) { return deep() * 6; }",
+    "c.c": "int deep(void) { return 7; }",
+  });
+  for (const name of ["bin", "lib", "other/deep"]) await mkdir(path.join(folder, name), { recursive: true });
+  compile(folder, ["gcc", "-shared", "-fPIC", "-Wl,-soname,libdeep.so.1", "-o", "other/deep/libdeep.so.1.2", "c.c"]);
+  await symlink("libdeep.so.1.2", path.join(folder, "other/deep/libdeep.so.1"));
+  await symlink(path.join(folder, "other/deep"), path.join(folder, "lib/deep"));
+  compile(folder, [
+    "gcc",
+    "-shared",
+    "-fPIC",
+    "-Wl,-soname,libanswer.so",
+    "-o",
+    "lib/libanswer.so",
+    "b.c",
+    "other/deep/libdeep.so.1",
+    "-Wl,-rpath,$ORIGIN/deep",
+  ]);
+  const link = ["-Wl,-rpath,$ORIGIN/../lib", "-Wl,-rpath-link,other/deep"];
+  compile(folder, ["gcc", "-o", "bin/program", "a.c", "lib/libanswer.so", ...link]);
+  const { container, result } = await imageOf(t, { path: path.join(folder, "bin/program") });
+  t.is((await container.run()).code, 42);
+  t.deepEqual(filesBelow(result.closures[0], "/app"), [
+    "/app/bin/program",
+    "/app/lib/deep",
+    "/app/lib/libanswer.so",
+    "/app/other/deep/libdeep.so.1",
+    "/app/other/deep/libdeep.so.1.2",
+  ]);
+  const told = result.diagnostics.filter(({ code }) => code === "own-library").map(({ file }) => file);
+  t.deepEqual(told.sort(), ["/app/lib/libanswer.so", "/app/other/deep/libdeep.so.1.2"]);
+  t.notRegex(
+    JSON.stringify([...(result.closures[0]?.entries.values() ?? [])].map(({ reasons }) => reasons)),
+    /slim-sources/,
+  );
+});
+
+test.serial("a chain of RPATHs, which the libraries of libraries inherit", async (t) => {
+  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  const folder = await sources(t, {
+    "a.c": "int one(void); int main() { return one(); }",
+    "b.c": "int two(void); int one(void) { return two() + 1; }",
+    "c.c": "int two(void) { return 2; }",
+  });
+  for (const name of ["x", "y"]) await mkdir(path.join(folder, name));
+  compile(folder, ["gcc", "-shared", "-fPIC", "-Wl,-soname,libtwo.so", "-o", "y/libtwo.so", "c.c"]);
+  // libone does not say where libtwo is: the program's RPATH does, since it is not a RUNPATH.
+  compile(folder, ["gcc", "-shared", "-fPIC", "-Wl,-soname,libone.so", "-o", "x/libone.so", "b.c", "-Ly", "-ltwo"]);
+  const rpath = ["-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN/x:$ORIGIN/y", "-Wl,-rpath-link,y"];
+  compile(folder, ["gcc", "-o", "program", "a.c", "-Lx", "-lone", ...rpath]);
+  const { container, result } = await imageOf(t, { path: path.join(folder, "program") });
+  t.is((await container.run()).code, 3);
+  t.deepEqual(filesBelow(result.closures[0], "/app"), ["/app/program", "/app/x/libone.so", "/app/y/libtwo.so"]);
+});
+
+test.serial("musl, with its loader from Debian", async (t) => {
+  if (!(await canRun(t)) || !(await hasTool(t, "musl-gcc", "musl-tools"))) return;
+  const result = await sameInImage(t, { name: "a.c", text: hello }, ["musl-gcc", "-o", "program", "a.c"]);
+  t.false(result.closures[0]?.entries.has("/usr/lib/x86_64-linux-gnu/libc.so.6"));
+  t.true(result.closures[0]?.entries.has("/usr/lib/ld-musl-x86_64.so.1"));
+});
+
+test.serial("Go: static, and with cgo; --trim leaves the build information", async (t) => {
+  if (!(await canRun(t)) || !(await hasTool(t, "go", "golang-go")) || !(await hasTool(t, "gcc", "gcc"))) return;
+  t.timeout(300_000);
+  const go = (lines: string) => `package main\n${lines}\n`;
+  const folder = await sources(t, {
+    "go.mod": "module example.test/program\n",
+    "static/main.go": go('import "fmt"\nfunc main() { fmt.Println("static") }'),
+    "cgo/main.go": go(
+      '// int answer(void) { return 42; }\nimport "C"\nimport "fmt"\nfunc main() { fmt.Println(C.answer()) }',
+    ),
+  });
+  const env = { ...process.env, GOFLAGS: "-mod=mod", GOTOOLCHAIN: "local", GOPROXY: "off" };
+  const compileGo = (name: string, cgo: string) =>
+    execFileSync("go", ["build", "-o", `${name}-program`, `./${name}`], {
+      cwd: folder,
+      env: { ...env, CGO_ENABLED: cgo },
+      stdio: "pipe",
+    });
+  compileGo("static", "0");
+  compileGo("cgo", "1");
+  for (const name of ["static", "cgo"]) {
+    const file = path.join(folder, `${name}-program`);
+    const { container, result } = await imageOf(t, { path: file, trim: true });
+    t.deepEqual(await container.run(), runHere(file), name);
+    const inside = path.join(container.root, "app", `${name}-program`);
+    t.true((await stat(inside)).size < (await stat(file)).size);
+    const about = (program: string) =>
+      execFileSync("go", ["version", "-m", program], { encoding: "utf8" }).replaceAll(program, "");
+    t.is(about(inside), about(file));
+    t.is(result.closures[0]?.entries.has("/usr/lib/x86_64-linux-gnu/libc.so.6"), name === "cgo");
+  }
+});
+
+test.serial("a static program: alone with --bare, some 130 kB more with what programs expect", async (t) => {
+  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  const folder = await sources(t, { "a.c": hello });
+  compile(folder, ["gcc", "-static", "-o", "program", "a.c"]);
+  const file = path.join(folder, "program");
+  const bare = await imageOf(t, { path: file, bare: true, base: "scratch" });
+  t.deepEqual(
+    bare.result.platforms[0]?.layers.map(({ name, files }) => [name, files]),
+    [["app", 1]],
+  );
+  t.deepEqual(await bare.container.run({ args: ["you"] }), runHere(file, { args: ["you"] }));
+  const whole = await imageOf(t, { path: file });
+  const more = (whole.result.platforms[0]?.size ?? 0) - (bare.result.platforms[0]?.size ?? 0);
+  t.true(more > 0 && more <= 150_000, `${more} bytes`);
+  t.log(`${more} bytes more`);
+});
+
+test.serial("what was put behind a program is not cut off, and that is said", async (t) => {
+  if (!(await hasTool(t, "gcc", "gcc"))) return;
+  const folder = await sources(t, { "a.c": hello });
+  compile(folder, ["sh", "-c", "gcc -o program a.c && echo payload >> program"]);
+  const file = path.join(folder, "program");
+  const { diagnostics, closures } = await build({ path: file, trim: true, cwd: folder, cacheDir, dryRun: true });
+  t.deepEqual(
+    diagnostics.map(({ code, file: place }) => [code, place]),
+    [["not-trimmed", "/app/program"]],
+  );
+  const entry = closures[0]?.entries.get("/app/program")?.entry;
+  t.is(entry?.type === "file" ? entry.content.size : 0, (await stat(file)).size);
+});
+
+test.serial("libraries of this machine and of a sysroot", async (t) => {
+  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  const folder = await sources(t, { "a.c": hello });
+  compile(folder, ["gcc", "-o", "program", "a.c"]);
+  const file = path.join(folder, "program");
+  const host = await imageOf(t, { path: file, base: "host" });
+  t.deepEqual(await host.container.run({ args: ["you"] }), runHere(file, { args: ["you"] }));
+  t.deepEqual(
+    host.result.diagnostics.map(({ code, severity }) => [code, severity]),
+    [["host-libraries", "warning"]],
+  );
+  // The libraries of the other image are a system too.
+  const sysroot = await imageOf(t, { path: file, sysroot: host.container.root });
+  t.deepEqual(await sysroot.container.run({ args: ["you"] }), runHere(file, { args: ["you"] }));
+  t.deepEqual(sysroot.result.diagnostics, []);
+  const empty = await sources(t, {});
+  const message = await failsWith(t, "CLOSURE", () =>
+    build({ path: file, sysroot: empty, cwd: folder, cacheDir, dryRun: true }),
+  );
+  t.regex(message, /ld-linux-x86-64\.so\.2 is missing: .*program -> .*Debian has it in libc6: --base debian brings it/);
+});
+
+test.serial("what is missing or too old is told with the chain to it", async (t) => {
+  if (!(await hasTool(t, "gcc", "gcc"))) return;
+  const folder = await sources(t, {
+    "a.c": "int one(void); int main() { return one(); }",
+    "b.c": "int two(void); int one(void) { return two(); }",
+    "c.c": "int two(void) { return 2; }",
+    map: "SLIM_9 { global: two; };",
+  });
+  compile(folder, ["gcc", "-shared", "-fPIC", "-Wl,-soname,libslimtwo.so.1", "-o", "libslimtwo.so.1", "c.c"]);
+  compile(folder, [
+    "gcc",
+    "-shared",
+    "-fPIC",
+    "-Wl,-soname,libone.so",
+    "-o",
+    "libone.so",
+    "b.c",
+    "./libslimtwo.so.1",
+    "-Wl,-rpath,$ORIGIN/nowhere",
+  ]);
+  compile(folder, ["gcc", "-o", "program", "a.c", "./libone.so", "-Wl,-rpath,$ORIGIN", "-Wl,-rpath-link,."]);
+  const missing = await failsWith(t, "CLOSURE", () => build({ path: "program", cwd: folder, cacheDir, dryRun: true }));
+  t.regex(
+    missing,
+    /libslimtwo\.so\.1 is missing: \/app\/program -> libone\.so -> libslimtwo\.so\.1 \(Debian trixie does not have it/,
+  );
+  const scratch = await failsWith(t, "CLOSURE", () =>
+    build({ path: "program", base: "scratch", cwd: folder, cacheDir, dryRun: true }),
+  );
+  t.regex(scratch, /Debian has it in libc6/);
+  // zlib has had no such version yet.
+  compile(folder, [
+    "gcc",
+    "-shared",
+    "-fPIC",
+    "-Wl,-soname,libz.so.1",
+    "-Wl,--version-script,map",
+    "-o",
+    "libz.so",
+    "c.c",
+  ]);
+  compile(folder, ["sh", "-c", "echo 'int two(void); int main() { return two(); }' > d.c && gcc -o old d.c -L. -lz"]);
+  const old = await failsWith(t, "CLOSURE", () => build({ path: "old", cwd: folder, cacheDir, dryRun: true }));
+  t.regex(old, /libz\.so\.[0-9.]+ does not have SLIM_9: \/app\/old -> libz\.so\.1 \(/);
+});

@@ -1,0 +1,118 @@
+import test from "ava";
+import { hasTool } from "../support/debian-tools.ts";
+import { canRun, imageOf, runHere } from "../support/program-image.ts";
+
+/** A program of Debian, run from an image of it alone. */
+interface Case {
+  readonly packages: readonly string[];
+  readonly entry: string;
+  readonly args: readonly string[];
+  readonly stdin?: string;
+  /** The same program of this machine, whose answer must be equal; its version may differ. */
+  readonly here?: string;
+  /** Or what it prints, where `VERSION` is that of the first package. */
+  readonly prints?: RegExp;
+  /** Of the compressed layers, at most. */
+  readonly size?: number;
+}
+
+const python = ["python3-minimal", "python3.13-minimal", "libpython3.13-minimal", "libpython3.13-stdlib"];
+const pythonScript =
+  "import ssl, sqlite3, hashlib, json; print(json.dumps([sqlite3.connect(':memory:').execute('select 6*7').fetchone(), hashlib.sha256(b'x').hexdigest(), ssl.OPENSSL_VERSION.split()[0]]))";
+const json = '{"b": [1, 2, {"c": "\\u00e4"}], "a": null}';
+
+const cases: readonly Case[] = [
+  // libc and libm alone are 1.4 MB.
+  { packages: ["jq"], entry: "/usr/bin/jq", args: ["-S", ".b[2].c, .a"], stdin: json, here: "jq", size: 2.1e6 },
+  {
+    packages: ["tini"],
+    entry: "/usr/bin/tini",
+    args: ["--", "/usr/bin/tini", "--version"],
+    prints: /^tini version VERSION/,
+  },
+  {
+    packages: ["sqlite3"],
+    entry: "/usr/bin/sqlite3",
+    args: [":memory:", "select 6*7, hex('a'), sqrt(2)"],
+    here: "sqlite3",
+  },
+  { packages: ["busybox"], entry: "/usr/bin/busybox", args: ["sha256sum"], stdin: "some text\n", here: "busybox" },
+  { packages: ["git"], entry: "/usr/bin/git", args: ["hash-object", "--stdin"], stdin: "some text\n", here: "git" },
+  { packages: ["git"], entry: "/usr/bin/git", args: ["--version"], prints: /^git version VERSION\n$/ },
+  { packages: python, entry: "/usr/bin/python3", args: ["-c", pythonScript], here: "python3" },
+  {
+    packages: ["perl-base"],
+    entry: "/usr/bin/perl",
+    args: ["-MPOSIX", "-ne", "print floor(length($_) / 2), lc"],
+    stdin: "Some TEXT\n",
+    here: "perl",
+  },
+  {
+    packages: ["lua5.4"],
+    entry: "/usr/bin/lua5.4",
+    args: ["-e", "print(#'text', 7 // 2, string.rep('x', 3))"],
+    here: "lua5.4",
+  },
+  {
+    packages: ["bash"],
+    entry: "/usr/bin/bash",
+    args: ["--norc", "-c", "for i in {1..3}; do printf '%s,' $((i * i)); done; exit 7"],
+    here: "bash",
+  },
+  { packages: ["dash"], entry: "/bin/sh", args: ["-c", 'echo "$((6 * 7))"; exit 3'], here: "dash" },
+  {
+    packages: ["mawk"],
+    entry: "/usr/bin/mawk",
+    args: ["{ s += $1 } END { print s, NR }"],
+    stdin: "1\n2\n3\n",
+    here: "mawk",
+  },
+  { packages: ["sed"], entry: "/usr/bin/sed", args: ["-E", "s/(.)(.)/\\2\\1/g"], stdin: "abcd\n", here: "sed" },
+  { packages: ["grep"], entry: "/usr/bin/grep", args: ["-Po", "(?<=a)b+"], stdin: "abbb\nxb\n", here: "grep" },
+  { packages: ["xz-utils"], entry: "/usr/bin/xz", args: ["--robot", "--version"], prints: /^LIBLZMA_V?[A-Z]+=5/m },
+  { packages: ["openssl"], entry: "/usr/bin/openssl", args: ["dgst", "-sha3-256"], stdin: "x", here: "openssl" },
+  { packages: ["bc"], entry: "/usr/bin/bc", args: ["-l"], stdin: "scale = 20; 4 * a(1)\n", here: "bc" },
+  {
+    packages: ["file", "libmagic-mgc"],
+    entry: "/usr/bin/file",
+    args: ["-b", "--mime-type", "-"],
+    stdin: "#!/bin/sh\necho\n",
+    here: "file",
+  },
+  { packages: ["ffmpeg"], entry: "/usr/bin/ffmpeg", args: ["-version"], prints: /^ffmpeg version VERSION/ },
+  {
+    packages: ["postgresql-17"],
+    entry: "/usr/lib/postgresql/17/bin/postgres",
+    args: ["--version"],
+    prints: /^postgres \(PostgreSQL\) 17\.[0-9]+ \(Debian VERSION\)\n$/,
+  },
+];
+
+for (const { packages, entry, args, stdin = "", here, prints, size } of cases) {
+  const [name = ""] = packages;
+  test.serial(`${name}: ${args.join(" ").slice(0, 40)}`, async (t) => {
+    if (!(await canRun(t)) || (here !== undefined && !(await hasTool(t, here, name)))) return;
+    t.timeout(300_000);
+    const { result, container } = await imageOf(t, { packages, entry });
+    const ran = await container.run({ args, stdin });
+    const [closure] = result.closures;
+    const component = [...(closure?.components.values() ?? [])].find((one) => one.name === name);
+    if (here !== undefined) {
+      const outside = runHere(here, { args, stdin });
+      t.truthy(outside.stdout);
+      t.deepEqual(ran, outside);
+    } else {
+      const version = (component?.version ?? "").replace(/^\d+:/, "");
+      const upstream = name === "ffmpeg" || name === "postgresql-17" ? version : version.replace(/[-+].*$/, "");
+      const pattern = new RegExp((prints?.source ?? "").replaceAll("VERSION", upstream.replace(/[.+]/g, "\\$&")));
+      t.is(ran.code, 0, ran.stderr);
+      t.regex(ran.stdout, pattern);
+    }
+    const packed = result.platforms[0]?.size ?? 0;
+    if (size !== undefined) t.true(packed <= size, `${packed} bytes`);
+    t.log(`${closure?.entries.size} paths, ${packed} bytes`);
+    // What scanners look for.
+    t.true(closure?.entries.has(`/var/lib/dpkg/status.d/${name}`));
+    t.true(closure?.entries.has(`/usr/share/doc/${name}/copyright`) || closure?.entries.has(`/usr/share/doc/${name}`));
+  });
+}
