@@ -443,7 +443,7 @@ class Tracer {
         warn({
           code: "unknown-require",
           message: `what ${ask.style === "import" ? "import()" : "require()"} loads here is known only when it runs`,
-          hint: "add the files with --include, or record a run with slim trace",
+          hint: "add the files with --include",
         });
         return;
       case "hooks":
