@@ -19,6 +19,7 @@ export type {
 } from "./image/types.ts";
 export type { Content, Entry } from "./layer/entry.ts";
 export type { BuildOptions } from "./plan/options.ts";
+export { type EngineName, engineStore } from "./store/engine.ts";
 export { type Destination, openDestination, openStore, type Source } from "./store/open.ts";
 export {
   type Attachment,
