@@ -200,10 +200,11 @@ async function run(
   { timeout, write }: RunOptions = {},
 ): Promise<string> {
   throwIfAborted(context.signal);
+  // Not spawn's own timeout: its timer keeps Node.js alive when there is no such program.
+  const late = timeout === undefined ? [] : [AbortSignal.timeout(timeout)];
   const child = spawn(program, args, {
     env: context.env,
-    signal: context.signal,
-    ...(timeout === undefined ? {} : { timeout }),
+    signal: AbortSignal.any([context.signal, ...late]),
     stdio: [write === undefined ? "ignore" : "pipe", "pipe", "pipe"],
   });
   const printed = { stdout: "", stderr: "" };
@@ -217,6 +218,7 @@ async function run(
       reject(new SlimError("ENGINE", message, { where: program, cause }));
     child.on("error", (error) => {
       if (context.signal.aborted) return reject(aborted(context.signal.reason));
+      if (late.some(({ aborted }) => aborted)) return fail("does not answer", error);
       fail(systemCode(error) === "ENOENT" ? "is not installed" : `cannot be run: ${error.message}`, error);
     });
     child.on("close", (code, signal) => {

@@ -1,5 +1,15 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Context } from "../../src/base/context.ts";
@@ -18,7 +28,10 @@ export const nodeVersion = execFileSync(node, ["-p", "process.versions.node"], {
 
 export const quiet: Context = { signal: new AbortController().signal, report: () => {}, env: process.env };
 
-export const canIsolate = process.platform === "linux" && process.getuid?.() === 0 && spawnSync("unshare", ["-n", "-m", "-p", "-f", "true"]).status === 0;
+export const canIsolate =
+  process.platform === "linux" &&
+  process.getuid?.() === 0 &&
+  spawnSync("unshare", ["-n", "-m", "-p", "-f", "true"]).status === 0;
 
 /** Writes the files of a closure below `root`. */
 export async function writeEntries(root: string, entries: readonly ClosureEntry[]): Promise<void> {
@@ -53,12 +66,16 @@ exec unshare --root="$root" --wd=/app --setgid 65532 --setuid 65532 "$@"`;
  */
 export function runIsolated(app: string, args: readonly string[]): Ran {
   if (!canIsolate) throw new Error("needs root and unshare(1)");
-  const { stdout, stderr, status } = spawnSync("unshare", ["-n", "-m", "-p", "-f", "sh", "-ec", isolate, "sh", runtimeRoot(), app, "/usr/local/bin/node", ...args], {
-    env: { PATH: process.env.PATH ?? "", HOME: "/home/nonroot", NODE_ENV: "production" },
-    encoding: "utf8",
-    timeout: 60_000,
-    maxBuffer: 64 << 20,
-  });
+  const { stdout, stderr, status } = spawnSync(
+    "unshare",
+    ["-n", "-m", "-p", "-f", "sh", "-ec", isolate, "sh", runtimeRoot(), app, "/usr/local/bin/node", ...args],
+    {
+      env: { PATH: process.env.PATH ?? "", HOME: "/home/nonroot", NODE_ENV: "production" },
+      encoding: "utf8",
+      timeout: 60_000,
+      maxBuffer: 64 << 20,
+    },
+  );
   return { stdout, stderr, code: status };
 }
 
@@ -70,10 +87,15 @@ function runtimeRoot(): string {
   const root = mkdtempSync(path.join(tmpdir(), "slim-runtime-"));
   chmodSync(root, 0o755);
   process.on("exit", () => rmSync(root, { recursive: true, force: true }));
-  for (const name of ["app", "tmp", "dev", "proc", "usr/local/bin", "home/nonroot", "etc"]) mkdirSync(path.join(root, name), { recursive: true });
+  for (const name of ["app", "tmp", "dev", "proc", "usr/local/bin", "home/nonroot", "etc"])
+    mkdirSync(path.join(root, name), { recursive: true });
   lay(node, path.join(root, "usr/local/bin/node"));
-  const libraries = [...execFileSync("ldd", [node], { encoding: "utf8" }).matchAll(/(\/[^\s(]+)/g)].map(([, library = ""]) => library);
-  const folder = path.dirname(libraries.find((library) => library.includes("libc.so")) ?? "/lib/x86_64-linux-gnu/libc.so.6");
+  const libraries = [...execFileSync("ldd", [node], { encoding: "utf8" }).matchAll(/(\/[^\s(]+)/g)].map(
+    ([, library = ""]) => library,
+  );
+  const folder = path.dirname(
+    libraries.find((library) => library.includes("libc.so")) ?? "/lib/x86_64-linux-gnu/libc.so.6",
+  );
   // Addons' libraries are the ELF closure's business.
   const more = ["libresolv.so.2", "librt.so.1"].map((name) => path.join(folder, name));
   for (const library of new Set([...libraries, ...more])) {
@@ -81,7 +103,10 @@ function runtimeRoot(): string {
     mkdirSync(path.join(root, path.dirname(library)), { recursive: true });
     copyFileSync(library, path.join(root, library));
   }
-  writeFileSync(path.join(root, "etc/passwd"), "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n");
+  writeFileSync(
+    path.join(root, "etc/passwd"),
+    "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n",
+  );
   writeFileSync(path.join(root, "etc/hosts"), "127.0.0.1 localhost\n");
   writeFileSync(path.join(root, "etc/nsswitch.conf"), "hosts: files dns\n");
   shared = root;

@@ -21,7 +21,10 @@ export function projectOf(root: string, entry: string, more: Partial<NodeProject
     folder: root,
     entry,
     name: "app",
-    target: { node: nodeVersion, platform: { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" } },
+    target: {
+      node: nodeVersion,
+      platform: { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" },
+    },
     mode: "bundle",
     sourcemap: false,
     external: [],
@@ -37,7 +40,12 @@ export function closureOf(root: string, entry: string, more: Partial<NodeProject
 }
 
 /** Runs an app as it lies and as slim packs it, both as /app with nothing around. */
-export async function runBoth(root: string, entry: string, more: Partial<NodeProject> = {}, args: readonly string[] = []): Promise<{ plain: Ran; packed: Ran; closure: NodeClosure }> {
+export async function runBoth(
+  root: string,
+  entry: string,
+  more: Partial<NodeProject> = {},
+  args: readonly string[] = [],
+): Promise<{ plain: Ran; packed: Ran; closure: NodeClosure }> {
   const plain = runIsolated(root, [path.posix.join("/app", entry), ...args]);
   const closure = await closureOf(root, entry, more);
   return withFolder(async (folder) => {
