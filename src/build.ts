@@ -14,6 +14,7 @@ import { type BuiltLayer, buildLayer } from "./layer/layer.ts";
 import { type Plan, plan } from "./plan/plan.ts";
 import { contextOf, type PlanCall, resolve } from "./resolve.ts";
 import { archiveStore, writeArchive } from "./store/archive.ts";
+import { type EngineName, engineStore } from "./store/engine.ts";
 import { folderStore } from "./store/folder.ts";
 import { RegistryClient, type RegistryOptions } from "./store/registry/index.ts";
 import type { Output } from "./store/types.ts";
@@ -26,6 +27,8 @@ export interface BuildCall extends PlanCall {
   readonly format?: "archive" | "oci-layout";
   /** Push every tag. */
   readonly push?: boolean;
+  /** Hand the image to a container engine under every tag: to this one, or to the first that answers. */
+  readonly load?: boolean | EngineName;
   /** How registries are talked to. */
   readonly registry?: RegistryOptions;
   /** Plan and closure only: nothing is written but the cache. */
@@ -79,9 +82,9 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
   const cache = new Cache(call.cacheDir ?? defaultCacheDir(context.env));
 
   const planned = await timer.time("plan", plan(context, call.cwd ?? process.cwd(), call, call.config));
-  if (call.push && planned.tags.length === 0) {
-    throw new SlimError("CONFIG", "there is no name to push under", {
-      where: "--push",
+  if ((call.push || call.load) && planned.tags.length === 0) {
+    throw new SlimError("CONFIG", "there is no name for the image", {
+      where: call.push ? "--push" : "--load",
       hint: "-t ghcr.io/owner/name:tag",
     });
   }
@@ -169,7 +172,7 @@ function imageConfig({ image }: Plan, launch: Launch) {
 }
 
 async function write(context: Context, call: BuildCall, planned: Plan, image: Artifact): Promise<readonly Output[]> {
-  const { output, format = "archive", push, registry } = call;
+  const { output, format = "archive", load, push, registry } = call;
   const outputs: Output[] = [];
   if (typeof output === "string") {
     const store = format === "archive" ? archiveStore(output) : folderStore(output);
@@ -178,6 +181,7 @@ async function write(context: Context, call: BuildCall, planned: Plan, image: Ar
     await writeArchive(context, image, planned.tags, output);
     outputs.push({ type: "archive", path: "-" });
   }
+  if (load) outputs.push(await engineStore(load === true ? undefined : load).write(context, image, planned.tags));
   if (push) outputs.push(...(await new RegistryClient(registry).push(context, image, planned.tags)));
   return outputs;
 }

@@ -22,6 +22,7 @@ export { type LockCall, type LockResult, lock } from "./lock.ts";
 export type { BuildOptions } from "./plan/options.ts";
 export type { PlanCall } from "./resolve.ts";
 export type { LockChange } from "./sources/lock.ts";
+export { type EngineName, engineStore } from "./store/engine.ts";
 export { type Destination, openDestination, openStore, type Source } from "./store/open.ts";
 export {
   type Attachment,

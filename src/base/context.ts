@@ -4,6 +4,7 @@ import { SlimError } from "./error.ts";
 export type ProgressEvent =
   | { readonly type: "stage"; readonly name: string }
   | { readonly type: "fetch"; readonly what: string; readonly bytes?: number }
+  | { readonly type: "send"; readonly what: string; readonly bytes: number }
   | { readonly type: "warning"; readonly message: string };
 
 /** What every step with side effects is handed: how to stop, whom to tell, what the machine says. */

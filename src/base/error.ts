@@ -8,6 +8,7 @@ export type ErrorCode =
   | "CREDENTIAL" // a file that looks like a secret would enter the image
   | "CLOSURE" // the closure is not complete: an import, a library, an interpreter
   | "DEBIAN" // Debian's index or a package is not what it should be
+  | "ENGINE" // a container engine is not there, or refused
   | "ELF" // not an ELF file, a damaged one, or one that cannot be placed
   | "INTEGRITY" // bytes do not have the digest or signature that was promised
   | "INVALID" // an image breaks a rule of its format

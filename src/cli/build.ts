@@ -1,6 +1,7 @@
 import { SlimError } from "../base/error.ts";
 import { writeAtomically } from "../base/files.ts";
 import { type BuildCall, type BuildResult, build } from "../build.ts";
+import { type EngineName, engineNames } from "../store/engine.ts";
 import type { Command } from "./command.ts";
 import {
   defined,
@@ -16,6 +17,14 @@ import { outputLine } from "./push.ts";
 import { type RegistryArguments, registryOptions, withRegistryOptions } from "./registry-options.ts";
 import { formatBytes, type Terminal } from "./terminal.ts";
 
+const anyEngine = "auto";
+
+/** `--load` has no need of a value; only the name of an engine after it is one, for a path may follow. */
+export function withEngine(args: readonly string[]): readonly string[] {
+  const isEngine = (text: string | undefined) => [anyEngine, ...engineNames].some((name) => name === text);
+  return args.map((arg, index) => (arg === "--load" && !isEngine(args[index + 1]) ? `--load=${anyEngine}` : arg));
+}
+
 export const buildCommand: Command = ({ terminal, signal }) => ({
   command: "build [path..]",
   describe: "Build an image of a Node.js app or a binary",
@@ -28,6 +37,7 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
         format: { choices: ["archive", "oci-layout"], describe: "form of the output" },
         tag: { alias: "t", type: "string", describe: "name of the image; repeatable" },
         push: { type: "boolean", describe: "push every tag" },
+        load: { choices: [anyEngine, ...engineNames], describe: "hand the image to a container engine" },
         cmd: { type: "string", describe: "argument after the entrypoint, or a JSON array; repeatable" },
         env: { type: "string", describe: "NAME=VALUE; repeatable" },
         user: { type: "string", describe: "account the program runs as" },
@@ -78,6 +88,7 @@ interface Arguments extends ProgramArguments, RegistryArguments {
   readonly format?: "archive" | "oci-layout";
   readonly tag?: Many;
   readonly push?: boolean;
+  readonly load?: typeof anyEngine | EngineName;
   readonly cmd?: Many;
   readonly env?: Many;
   readonly user?: string;
@@ -108,6 +119,7 @@ function callOf(parsed: Arguments): BuildCall {
     strict,
     format,
     push: parsed.push,
+    load: parsed.load === anyEngine ? true : single("--load", parsed.load),
     output: parsed.output === "-" ? process.stdout : single("--output", parsed.output),
     compression: single("--compression", parsed.compression),
     compressionLevel: parsed["compression-level"],
@@ -161,7 +173,9 @@ function summarise(terminal: Terminal, { platforms, timings, outputs }: BuildRes
     const packed = size === undefined ? "" : `${formatBytes(size)} packed, `;
     terminal.note(`${platform}  ${packed}${formatBytes(unpackedSize)} unpacked, ${timings.total} ms`);
   }
-  for (const output of outputs) if (output.type === "registry") terminal.note(outputLine(output));
+  for (const output of outputs) {
+    if (output.type === "registry" || output.type === "engine") terminal.note(outputLine(output));
+  }
   if (outputs.length === 0 && !parsed["dry-run"])
-    terminal.note("nothing written: give -o FILE to keep the image, or -t NAME --push");
+    terminal.note("nothing written: give -o FILE to keep the image, or -t NAME with --push or --load");
 }

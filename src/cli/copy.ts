@@ -12,7 +12,7 @@ export const copyCommand: Command = (surroundings) => ({
     withRegistryOptions(yargs)
       .positional("source", {
         type: "string",
-        describe: "PATH, oci:DIR, archive:FILE or a reference",
+        describe: "PATH, oci:DIR, archive:FILE, docker:REF, podman:REF or a reference",
         demandOption: true,
       })
       .positional("destination", { type: "string", describe: "the same", demandOption: true })

@@ -14,7 +14,7 @@ export const inspectCommand: Command = (surroundings) => ({
     withRegistryOptions(yargs)
       .positional("source", {
         type: "string",
-        describe: "PATH, oci:DIR, archive:FILE or a reference",
+        describe: "PATH, oci:DIR, archive:FILE, docker:REF, podman:REF or a reference",
         demandOption: true,
       })
       .options({ json: { type: "boolean", describe: "as JSON on stdout" } }),

@@ -33,14 +33,18 @@ export function printOutputs(terminal: Terminal, outputs: readonly Output[], jso
     if (output.type === "registry") {
       terminal.note(outputLine(output));
       process.stdout.write(`${output.ref.replace(/(?::[^/:@]+)?(?:@.*)?$/, "")}@${output.digest}\n`);
+    } else if (output.type === "engine") {
+      terminal.note(outputLine(output));
+      for (const ref of output.refs) process.stdout.write(`${ref}\n`);
     } else {
       process.stdout.write(`${output.path}\n`);
     }
   }
 }
 
-/** What a push did, in a line. */
-export function outputLine(output: Extract<Output, { type: "registry" }>): string {
+/** What a push or a load did, in a line. */
+export function outputLine(output: Extract<Output, { type: "registry" | "engine" }>): string {
+  if (output.type === "engine") return `${output.refs.join(", ")}: loaded into ${output.engine}`;
   const { ref, uploadedBlobs, uploadedBytes, mountedBlobs, skippedBlobs } = output;
   const sent = `${uploadedBlobs} blobs sent (${formatBytes(uploadedBytes)})`;
   return `${ref}: ${sent}, ${mountedBlobs} mounted, ${skippedBlobs} already there`;

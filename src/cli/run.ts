@@ -1,6 +1,6 @@
 import yargs, { type CommandModule } from "yargs";
 import { SlimError } from "../base/error.ts";
-import { buildCommand } from "./build.ts";
+import { buildCommand, withEngine } from "./build.ts";
 import { cacheCommand } from "./cache.ts";
 import { copyCommand } from "./copy.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -37,7 +37,7 @@ export async function run(args: readonly string[], version: string): Promise<voi
     loginCommand,
     logoutCommand,
   ];
-  const parser = yargs([...args])
+  const parser = yargs([...withEngine(args)])
     .scriptName("slim")
     .usage("$0 <command>\n\nTurns a Node.js app or a binary into the smallest honest OCI image.")
     .command(commands.map((command) => command({ terminal, signal: interrupt.signal })) as unknown as CommandModule[])

@@ -58,8 +58,16 @@ export class Terminal {
 }
 
 function progressText(event: ProgressEvent): string {
-  if (event.type === "stage") return event.name;
-  return event.type === "fetch" ? `fetch ${event.what}` : `warning: ${event.message}`;
+  switch (event.type) {
+    case "stage":
+      return event.name;
+    case "fetch":
+      return `fetch ${event.what}`;
+    case "send":
+      return `send ${formatBytes(event.bytes)} to ${event.what}`;
+    case "warning":
+      return `warning: ${event.message}`;
+  }
 }
 
 /** Bytes for people: `43.1 MB`, by powers of 1000 as registries and disks count. */

@@ -11,7 +11,7 @@ export const validateCommand: Command = (surroundings) => ({
   builder: (yargs) =>
     withRegistryOptions(yargs).positional("source", {
       type: "string",
-      describe: "PATH, oci:DIR, archive:FILE or a reference",
+      describe: "PATH, oci:DIR, archive:FILE, docker:REF, podman:REF or a reference",
       demandOption: true,
     }),
   handler: async ({ source, ...options }: RegistryArguments & { source: string }) => {

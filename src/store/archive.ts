@@ -6,22 +6,18 @@ import { ioError, SlimError } from "../base/error.ts";
 import { CHUNK, compareStrings, writeAll, writeAtomically } from "../base/files.ts";
 import { readTarHeaders, type TarMember, type TarSpan, writeTar } from "../base/tar.ts";
 import type { Artifact } from "../image/types.ts";
-import {
-  blobName,
-  blobsOf,
-  dockerManifest,
-  indexJson,
-  LAYOUT_BYTES,
-  LAYOUT_FILE,
-  type LayoutFiles,
-  readLayout,
-} from "./oci-layout.ts";
+import { type ArchiveFiles, readDockerArchive } from "./docker-archive.ts";
+import { blobName, blobsOf, dockerManifest, indexJson, LAYOUT_BYTES, LAYOUT_FILE, readLayout } from "./oci-layout.ts";
 import type { Store } from "./types.ts";
 
 /** One tar that everything reads: an OCI layout with Docker's manifest.json beside its index.json. */
 export function archiveStore(file: string): Store {
   return {
-    read: async (_context, ref) => readLayout(await archiveFiles(file), ref),
+    read: async (_context, ref) => {
+      const files = await archiveFiles(file);
+      const isDockers = !(await files.has("index.json")) && (await files.has("manifest.json"));
+      return isDockers ? readDockerArchive(files, ref) : readLayout(files, ref);
+    },
     write: async (context, artifact, refs) => {
       await writeAtomically(file, (handle) => writeAll(handle, archiveBytes(context, artifact, refs)));
       return { type: "archive", path: file };
@@ -102,7 +98,7 @@ async function* guarded(context: Context, source: AsyncIterable<Uint8Array>): As
  * The files of an archive, found by reading its headers alone.
  * @throws SlimError `INVALID` when it is not a tar
  */
-export async function archiveFiles(file: string): Promise<LayoutFiles> {
+export async function archiveFiles(file: string): Promise<ArchiveFiles> {
   const members = await withFile(file, async (handle) => {
     const { size } = await handle.stat();
     const found = new Map<string, TarSpan>();
@@ -119,6 +115,7 @@ export async function archiveFiles(file: string): Promise<LayoutFiles> {
   return {
     where: file,
     has: (name) => members.has(name),
+    size: (name) => span(name).size,
     read: async (name, limit) => {
       const { offset, size } = span(name);
       if (size > limit) throw new SlimError("INVALID", `${name} is larger than ${limit} bytes`, { where: file });

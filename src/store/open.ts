@@ -3,6 +3,7 @@ import { SlimError } from "../base/error.ts";
 import { statOrUndefined } from "../base/files.ts";
 import { formatReference, parseReference } from "../image/reference.ts";
 import { archiveStore } from "./archive.ts";
+import { type EngineName, engineStore } from "./engine.ts";
 import { folderStore } from "./folder.ts";
 import { RegistryClient, type RegistryOptions } from "./registry/index.ts";
 import type { Store } from "./types.ts";
@@ -20,11 +21,13 @@ export interface Destination {
 }
 
 /**
- * Finds the store that a source means: `oci:DIR[:NAME]`, `archive:FILE[:NAME]`, the path of either, or
- * a reference to a registry.
+ * Finds the store that a source means: `oci:DIR[:NAME]`, `archive:FILE[:NAME]`, the path of either,
+ * `docker:REF`, `podman:REF`, or a reference to a registry.
  * @throws SlimError `NOT_FOUND` when there is nothing at the path, `CONFIG` for a reference that is none
  */
 export async function openStore(source: string, cwd: string, options: RegistryOptions = {}): Promise<Source> {
+  const engine = engineOf(source);
+  if (engine !== undefined) return { store: engineStore(engine.name), ref: engine.ref };
   const [, scheme, rest = source] = schemed.exec(source) ?? [];
   const { place, ref } = await split(path.resolve(cwd, rest));
   const found = await statOrUndefined(place);
@@ -47,6 +50,10 @@ export async function openStore(source: string, cwd: string, options: RegistryOp
  * @throws SlimError `CONFIG`
  */
 export function openDestination(destination: string, cwd: string, options: RegistryOptions = {}): Destination {
+  const engine = engineOf(destination);
+  if (engine !== undefined) {
+    return { store: engineStore(engine.name), refs: [formatReference(parseReference(engine.ref))] };
+  }
   const [, scheme, rest] = schemed.exec(destination) ?? [];
   if (scheme === undefined || rest === undefined) {
     if (looksLikePath(destination)) return { store: archiveStore(path.resolve(cwd, destination)), refs: [] };
@@ -59,6 +66,12 @@ export function openDestination(destination: string, cwd: string, options: Regis
 }
 
 const schemed = /^(oci|archive):(.+)$/;
+
+/** `docker:REF`; a URL, as skopeo has it, is not meant by it. */
+function engineOf(text: string): { readonly name: EngineName; readonly ref: string } | undefined {
+  const [, name, ref] = /^(docker|podman):(?!\/\/)(.+)$/.exec(text) ?? [];
+  return name === undefined || ref === undefined ? undefined : { name: name as EngineName, ref };
+}
 
 /** What no registry could be called, or what everybody calls a file. */
 function looksLikePath(text: string): boolean {

@@ -9,6 +9,8 @@ const run = promisify(execFile);
 
 /** A container engine on folders and a socket of its own. */
 export interface Daemon {
+  /** What tells clients where it is. */
+  readonly env: Readonly<Record<string, string>>;
   /** Runs its client and gives what that printed. */
   client(...args: string[]): Promise<string>;
   stop(): Promise<void>;
@@ -19,7 +21,7 @@ export async function startDocker(folder: string): Promise<Daemon> {
   const host = `unix://${path.join(folder, "docker.sock")}`;
   const args = ["--storage-driver", "vfs", "--iptables=false", "--bridge=none", "-H", host];
   args.push("--data-root", path.join(folder, "data"), "--exec-root", path.join(folder, "exec"));
-  return start(folder, "dockerd", [...args, "-p", path.join(folder, "pid")], ["docker", "-H", host]);
+  return start(folder, ["dockerd", ...args, "-p", path.join(folder, "pid")], "docker", { DOCKER_HOST: host });
 }
 
 /** containerd alone. */
@@ -30,14 +32,15 @@ export async function startContainerd(folder: string): Promise<Daemon> {
   await writeFile(config, 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n');
   const args = ["--config", config, "--address", socket];
   const places = ["--root", path.join(folder, "root"), "--state", path.join(folder, "state")];
-  return start(folder, "containerd", [...args, ...places], ["ctr", "--address", socket]);
+  const env = { CONTAINERD_ADDRESS: socket, CONTAINERD_SNAPSHOTTER: "native" };
+  return start(folder, ["containerd", ...args, ...places], "ctr", env);
 }
 
 async function start(
   folder: string,
-  program: string,
-  args: readonly string[],
-  [command = "", ...common]: readonly string[],
+  [program = "", ...args]: readonly string[],
+  command: string,
+  env: Readonly<Record<string, string>>,
 ): Promise<Daemon> {
   await mkdir(folder, { recursive: true });
   const log = path.join(folder, "log");
@@ -50,7 +53,7 @@ async function start(
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
   const client = async (...more: string[]) => {
-    const { stdout } = await run(command, [...common, ...more], { maxBuffer: 1 << 26 });
+    const { stdout } = await run(command, more, { env: { ...process.env, ...env }, maxBuffer: 1 << 26 });
     return stdout;
   };
   const stop = async () => {
@@ -62,7 +65,7 @@ async function start(
   };
   for (const deadline = Date.now() + 60_000; ; await sleep(200)) {
     const answer = await client("version").catch(() => undefined);
-    if (answer !== undefined) return { client, stop };
+    if (answer !== undefined) return { env, client, stop };
     if (Date.now() > deadline || child.exitCode !== null) {
       await stop();
       throw new Error(`${program} does not start: ${(await readFile(log, "utf8")).slice(-2000)}`);

@@ -52,7 +52,8 @@ export async function uploadBlob(
 
 async function sendBlob(repository: Repository, blob: Blob, begun: Place): Promise<void> {
   const { context } = repository;
-  const { digest } = blob.descriptor;
+  const { digest, size } = blob.descriptor;
+  context.report({ type: "send", what: `${repository.where}@${digest}`, bytes: size });
   const backoff = repository.backoff();
   let way: Way = "whole";
   let lost = 0;
