@@ -11,6 +11,7 @@ import { formatPlatform } from "./image/platform.ts";
 import type { Artifact, Image } from "./image/types.ts";
 import { Cache, defaultCacheDir } from "./layer/cache.ts";
 import { type BuiltLayer, buildLayer } from "./layer/layer.ts";
+import { knownPlaces, rememberPlaces } from "./layer/places.ts";
 import { type Plan, plan } from "./plan/plan.ts";
 import { contextOf, type PlanCall, resolve } from "./resolve.ts";
 import { archiveStore, writeArchive } from "./store/archive.ts";
@@ -104,7 +105,7 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
 
   const built = await timer.time("layers", Promise.all(programs.map((one) => imageOf(context, cache, planned, one))));
   const artifact = artifactOf(built, planned);
-  const outputs = await timer.time("output", write(context, call, planned, artifact));
+  const outputs = await timer.time("output", write(context, cache, call, planned, artifact));
   await sources.writeLock(planned.lockFile);
   await keepClosures(cache, call, built);
   const { digest, mediaType, size } = artifact.descriptor;
@@ -171,7 +172,13 @@ function imageConfig({ image }: Plan, launch: Launch) {
   };
 }
 
-async function write(context: Context, call: BuildCall, planned: Plan, image: Artifact): Promise<readonly Output[]> {
+async function write(
+  context: Context,
+  cache: Cache,
+  call: BuildCall,
+  planned: Plan,
+  image: Artifact,
+): Promise<readonly Output[]> {
   const { output, format = "archive", load, push, registry } = call;
   const outputs: Output[] = [];
   if (typeof output === "string") {
@@ -182,7 +189,11 @@ async function write(context: Context, call: BuildCall, planned: Plan, image: Ar
     outputs.push({ type: "archive", path: "-" });
   }
   if (load) outputs.push(await engineStore(load === true ? undefined : load).write(context, image, planned.tags));
-  if (push) outputs.push(...(await new RegistryClient(registry).push(context, image, planned.tags)));
+  if (push) {
+    const mountFrom = await knownPlaces(cache, image);
+    outputs.push(...(await new RegistryClient(registry).push(context, image, planned.tags, { mountFrom })));
+    await rememberPlaces(cache, image, planned.tags);
+  }
   return outputs;
 }
 

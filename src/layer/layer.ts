@@ -6,7 +6,7 @@ import { zstd } from "../base/zstd.ts";
 import { type Digest, verified } from "../image/digest.ts";
 import { type Layer, mediaTypes } from "../image/types.ts";
 import type { Cache } from "./cache.ts";
-import type { Entry } from "./entry.ts";
+import type { Content, Entry } from "./entry.ts";
 import { gzip } from "./gzip.ts";
 
 /** Raised whenever the same entries would give other bytes than before: old cache records are then ignored. */
@@ -49,18 +49,30 @@ export async function buildLayer(
 ): Promise<BuiltLayer> {
   checkEntries(entries);
   const key = JSON.stringify([FORMAT, options, entries.map(identity)]);
-  const record = await cache.get<LayerRecord>("layer", key);
-  const found = record && (await cache.blob(record.digest));
-  if (record && found) return describe(name, entries, options, record, found, true);
-  throwIfAborted(context.signal);
-  context.report({ type: "stage", name: `layer ${name}` });
-  const hash = createHash("sha256");
-  const compress = options.compression === "zstd" ? zstd : gzip;
-  const made = await cache.add(compress(hashed(tarOf(context, entries, options.mtime), hash), options.level));
-  const diffId: Digest = `sha256:${hash.digest("hex")}`;
-  const fresh: LayerRecord = { diffId, digest: made.digest, size: made.size };
-  await cache.put("layer", key, fresh);
-  return describe(name, entries, options, fresh, made, false);
+  const produce = async (): Promise<{ record: LayerRecord; content: Content }> => {
+    throwIfAborted(context.signal);
+    context.report({ type: "stage", name: `layer ${name}` });
+    const hash = createHash("sha256");
+    const compress = options.compression === "zstd" ? zstd : gzip;
+    const content = await cache.add(compress(hashed(tarOf(context, entries, options.mtime), hash), options.level));
+    const record: LayerRecord = { diffId: `sha256:${hash.digest("hex")}`, digest: content.digest, size: content.size };
+    await cache.put("layer", key, record);
+    return { record, content };
+  };
+  const known = await cache.get<LayerRecord>("layer", key);
+  if (known === undefined) {
+    const { record, content } = await produce();
+    return describe(name, entries, options, record, content, false);
+  }
+  const found = await cache.blob(known.digest);
+  if (found !== undefined) return describe(name, entries, options, known, found, true);
+  // What it will be is known; whether anybody needs the bytes is not. A registry that has them does not.
+  const later = {
+    open: async function* () {
+      yield* (await produce()).content.open();
+    },
+  };
+  return describe(name, entries, options, known, later, false);
 }
 
 function describe(
