@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { statOrUndefined } from "../base/files.ts";
+import { globExpression } from "../base/glob.ts";
 import { readJson } from "./config.ts";
 import type { Manifest } from "./project.ts";
 
@@ -27,7 +28,7 @@ export async function findRoot(folder: string, manifest: Manifest): Promise<stri
 async function isWorkspaceRoot(at: string, folder: string): Promise<boolean> {
   const globs = await workspaceGlobs(at);
   const place = path.relative(at, folder).split(path.sep).join("/");
-  const fits = (glob: string) => globExpression(glob.replace(/^\.\//, "").replace(/\/$/, "")).test(place);
+  const fits = (glob: string) => globExpression(glob).test(place);
   const [without, within] = [
     globs.filter((glob) => glob.startsWith("!")),
     globs.filter((glob) => !glob.startsWith("!")),
@@ -48,17 +49,4 @@ async function workspaceGlobs(folder: string): Promise<readonly string[]> {
   const { workspaces } = ((await readJson(file)) ?? {}) as { workspaces?: unknown };
   const globs = Array.isArray(workspaces) ? workspaces : (workspaces as { packages?: unknown } | undefined)?.packages;
   return Array.isArray(globs) ? globs.filter((glob) => typeof glob === "string") : [];
-}
-
-/** `*` is one folder, `**` any number of them. */
-function globExpression(glob: string): RegExp {
-  const parts = glob.split("/").map((part) => {
-    if (part === "**") return "(?:[^/]+/)*";
-    const body = part
-      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-      .replaceAll("*", "[^/]*")
-      .replaceAll("?", "[^/]");
-    return `${body}/`;
-  });
-  return new RegExp(`^${parts.join("").replace(/\/$/, "")}$`);
 }

@@ -5,6 +5,7 @@ import { type Context, throwIfAborted } from "../../base/context.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
+import { globExpression } from "../../base/glob.ts";
 import type { Reason } from "../types.ts";
 import { abiOf, addonsOf, isCarrier, suits } from "./addons.ts";
 import { type Ask, analyze, type PathUse } from "./analyze.ts";
@@ -220,7 +221,9 @@ class Tracer {
   }
 
   #matches(pattern: string, file: string): boolean {
-    return globToRegExp(pattern).test(this.#relative(file)) || this.#packages.whole(file)?.json.name === pattern;
+    return (
+      globExpression(pattern, true).test(this.#relative(file)) || this.#packages.whole(file)?.json.name === pattern
+    );
   }
 
   /** What a package brings as soon as one of its files is needed. */
@@ -305,7 +308,7 @@ class Tracer {
       if (this.#disk.isFile(exact)) this.#raw(this.#disk.realpath(exact), reason);
       else if (this.#disk.isFolder(exact)) this.#whole(exact, reason);
       else {
-        const expression = globToRegExp(pattern);
+        const expression = globExpression(pattern, true);
         const files = [...this.#disk.below(this.#folder)].filter((file) =>
           expression.test(file.slice(this.#folder.length + 1)),
         );
@@ -816,24 +819,4 @@ const forPeople =
 
 function escapeRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-}
-
-/** `**`, `*`, `?` and `{a,b}`, as in .gitignore; a folder means what is below it. */
-export function globToRegExp(glob: string): RegExp {
-  const body = glob
-    .replace(/^\.\//, "")
-    .replace(/\/$/, "")
-    .replace(/[.+^$()|[\]\\]/g, "\\$&")
-    .replace(/\*\*\/|\*\*|\*|\?|\{[^{}]*\}/g, (token) =>
-      token === "**/"
-        ? "(?:.*/)?"
-        : token === "**"
-          ? ".*"
-          : token === "*"
-            ? "[^/]*"
-            : token === "?"
-              ? "[^/]"
-              : `(?:${token.slice(1, -1).split(",").join("|")})`,
-    );
-  return new RegExp(`^${body}(?:/.*)?$`, "s");
 }
