@@ -103,7 +103,7 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
     return { tags, platforms, outputs: [], diagnostics, timings: timer.timings, closures };
   }
 
-  const built = await timer.time("layers", Promise.all(programs.map((one) => imageOf(context, cache, planned, one))));
+  const built = await timer.time("layers", imagesOf(context, cache, planned, programs));
   const artifact = artifactOf(built, planned);
   const outputs = await timer.time("output", write(context, cache, call, planned, artifact));
   await sources.writeLock(planned.lockFile);
@@ -117,6 +117,18 @@ interface Built {
   readonly closure: Closure;
   readonly image: Image;
   readonly layers: readonly BuiltLayer[];
+}
+
+/** One after another: packing one uses all processors, and memory for each of them. */
+async function imagesOf(
+  context: Context,
+  cache: Cache,
+  planned: Plan,
+  programs: readonly ProgramClosure[],
+): Promise<readonly Built[]> {
+  const built: Built[] = [];
+  for (const program of programs) built.push(await imageOf(context, cache, planned, program));
+  return built;
 }
 
 async function imageOf(context: Context, cache: Cache, planned: Plan, program: ProgramClosure): Promise<Built> {

@@ -56,8 +56,11 @@ function rangeOf(text: string, where: string): string {
   return wanted as string;
 }
 
+/** One spelling for one request, so that the lock has it once: `v24`, `24` and `24.x` are the same. */
 function normalise(text: string): string {
-  return text === "node" || text === "latest" ? "*" : text.replace(/^v(?=\d)/, "");
+  if (text === "node" || text === "latest") return "*";
+  const version = text.replace(/^v(?=\d)/, "");
+  return /^\d+$/.test(version) ? `${version}.x` : version;
 }
 
 async function readIfThere(file: string): Promise<string | undefined> {

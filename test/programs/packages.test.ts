@@ -1,6 +1,9 @@
+import { tmpdir } from "node:os";
 import test from "ava";
+import { build } from "../../src/build.ts";
 import { hasTool } from "../support/debian-tools.ts";
-import { canRun, imageOf, runHere } from "../support/program-image.ts";
+import { cacheDir, canRun, imageOf, runHere } from "../support/program-image.ts";
+import { failsWith } from "../support/slim-error.ts";
 
 /** A program of Debian, run from an image of it alone. */
 interface Case {
@@ -69,7 +72,7 @@ const cases: readonly Case[] = [
   },
   { packages: ["sed"], entry: "/usr/bin/sed", args: ["-E", "s/(.)(.)/\\2\\1/g"], stdin: "abcd\n", here: "sed" },
   { packages: ["grep"], entry: "/usr/bin/grep", args: ["-Po", "(?<=a)b+"], stdin: "abbb\nxb\n", here: "grep" },
-  { packages: ["xz-utils"], entry: "/usr/bin/xz", args: ["--robot", "--version"], prints: /^LIBLZMA_V?[A-Z]+=5/m },
+  { packages: ["xz-utils"], entry: "/usr/bin/xz", args: ["--robot", "--version"], prints: /LIBLZMA_V?[A-Z]+=5/ },
   { packages: ["openssl"], entry: "/usr/bin/openssl", args: ["dgst", "-sha3-256"], stdin: "x", here: "openssl" },
   { packages: ["bc"], entry: "/usr/bin/bc", args: ["-l"], stdin: "scale = 20; 4 * a(1)\n", here: "bc" },
   {
@@ -116,3 +119,56 @@ for (const { packages, entry, args, stdin = "", here, prints, size } of cases) {
     t.true(closure?.entries.has(`/usr/share/doc/${name}/copyright`) || closure?.entries.has(`/usr/share/doc/${name}`));
   });
 }
+
+const dry = { dryRun: true, platform: "linux/amd64", cwd: tmpdir(), cacheDir } as const;
+
+test.serial("a package that needs its installation script is refused, and says by what", async (t) => {
+  const message = (name: string) =>
+    failsWith(t, "DEBIAN", () => build({ ...dry, packages: [name], entry: "/usr/bin/x" }));
+  t.regex(
+    await message("locales"),
+    /package locales needs its installation script, which slim does not run: it calls mv/,
+  );
+  t.regex(await message("man-db"), /it calls install/);
+  for (const name of ["ca-certificates", "less", "libc6", "netbase", "tzdata"]) {
+    // These do not hold the entry, but nothing else is wrong with them.
+    await failsWith(t, name === "netbase" ? "DEBIAN" : "NOT_FOUND", () =>
+      build({ ...dry, packages: [name], entry: "/none" }),
+    );
+  }
+});
+
+test.serial("what a package is run by or depends on, and is not there, is told", async (t) => {
+  const told = async (packages: string[]) => {
+    const { diagnostics } = await build({ ...dry, packages, entry: "/usr/bin/git" });
+    return diagnostics.map(({ severity, message, hint }) => `${severity}: ${message} (${hint})`).join("\n");
+  };
+  const alone = await told(["git"]);
+  t.regex(
+    alone,
+    /warning: \/usr\/lib\/git-core\/\S+ and \d+ more of git are run by \/bin\/sh, which is not in the image \(--package dash adds it\)/,
+  );
+  t.regex(alone, /warning: .* run by \/usr\/bin\/perl, .*perl-base/);
+  t.regex(alone, /info: package git depends on git-man, liberror-perl, perl,/);
+  t.is(alone.match(/converts text/g)?.length, 1);
+  t.notRegex(await told(["dash", "git"]), /\/bin\/sh/);
+});
+
+test.serial("other encodings come with libc6", async (t) => {
+  if (!(await canRun(t)) || !(await hasTool(t, "iconv", "libc-bin"))) return;
+  const { container } = await imageOf(t, { packages: ["libc-bin", "libc6"], entry: "/usr/bin/iconv" });
+  const ran = await container.run({ args: ["-f", "UTF-8", "-t", "SHIFT_JIS"], stdin: "テスト" });
+  t.deepEqual(ran, runHere("iconv", { args: ["-f", "UTF-8", "-t", "SHIFT_JIS"], stdin: "テスト" }));
+});
+
+test.serial("packages stand on Debian's libraries alone, and their names are checked", async (t) => {
+  const refused = (call: object) =>
+    failsWith(t, "CONFIG", () => build({ ...dry, packages: ["jq"], entry: "/usr/bin/jq", ...call }));
+  t.regex(await refused({ base: "host" }), /packages need Debian's libraries under them/);
+  t.regex(await refused({ packages: ["../jq"] }), /"\.\.\/jq" is not the name of a Debian package/);
+  t.regex(await refused({ base: "alpine" }), /"alpine" is not a base \(debian, host or scratch\)/);
+  const unknown = await failsWith(t, "NOT_FOUND", () => build({ ...dry, packages: ["no-such-package"], entry: "/x" }));
+  t.regex(unknown, /Debian trixie has no package no-such-package for amd64/);
+  const entry = await failsWith(t, "NOT_FOUND", () => build({ ...dry, packages: ["jq"], entry: "/usr/bin/yq" }));
+  t.regex(entry, /no package has the entry \(there are \/usr\/bin\/jq\)/);
+});

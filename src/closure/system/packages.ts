@@ -217,6 +217,7 @@ const harmless: readonly { readonly name: RegExp; readonly why: string }[] = [
   { name: /^bash$/, why: "makes /bin/sh where there is none" },
   { name: /^ca-certificates$/, why: "makes the bundle, as slim does" },
   { name: /^dash$/, why: "tends to diversions of /bin/sh of earlier releases" },
+  { name: /^libc-bin$/, why: "makes nsswitch.conf, as slim does, and caches" },
   { name: /^(?:lib)?python3[.\d]*(?:-minimal|-stdlib)?$/, why: "compiles modules ahead of time, makes local folders" },
   { name: /^nginx-common$/, why: "sets the owner of log folders and the default site" },
   { name: /^openssh-client$/, why: "gives ssh-agent a group" },
