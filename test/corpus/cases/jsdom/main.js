@@ -1,1 +1,2 @@
-const {JSDOM}=require("jsdom");console.log(new JSDOM("<p>x</p>").window.document.querySelector("p").textContent);
+const { JSDOM } = require("jsdom");
+console.log(new JSDOM("<p>x</p>").window.document.querySelector("p").textContent);

@@ -1,1 +1,2 @@
-const _=require("lodash");module.exports=({a})=>_.times(a,x=>x).join();
+const _ = require("lodash");
+module.exports = ({ a }) => _.times(a, (x) => x).join();

@@ -1,1 +1,1 @@
-require("workerpool").worker({add:(a,b)=>a+b});
+require("workerpool").worker({ add: (a, b) => a + b });

@@ -1,1 +1,2 @@
-const w=require("winston");w.createLogger({transports:[new w.transports.Console()]}).info("hi");
+const w = require("winston");
+w.createLogger({ transports: [new w.transports.Console()] }).info("hi");
