@@ -151,6 +151,7 @@ export class Cache {
     for (const file of await this.#files()) {
       if (now - file.usedMs < olderThanMs) continue;
       await rm(file.path, { force: true });
+      await rm(path.join(this.dir, "checked", path.basename(file.path)), { force: true });
       files += 1;
       bytes += file.size;
     }
@@ -164,7 +165,7 @@ export class Cache {
     });
     const found: { path: string; size: number; usedMs: number }[] = [];
     for (const name of names) {
-      if (!name.isFile()) continue;
+      if (!name.isFile() || path.basename(name.parentPath) === "checked") continue;
       const file = path.join(name.parentPath, name.name);
       const [about, stamp] = await Promise.all([
         statOrUndefined(file),

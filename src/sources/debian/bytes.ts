@@ -52,7 +52,7 @@ export async function* decompress(
       yield chunk;
     }
   } catch (error) {
-    if (error instanceof SlimError) throw error;
+    if (error instanceof SlimError && error.code !== "INVALID") throw error;
     throw new SlimError("DEBIAN", `cannot unpack ${name}`, { where, cause: error });
   } finally {
     source.destroy();
