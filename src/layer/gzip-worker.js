@@ -16,6 +16,9 @@ import pako from "pako";
  * @property {ArrayBuffer} memory That of the block, to be used again.
  */
 
+/** Enough for any block: what cannot be compressed is stored, with five bytes for each 64 KiB. */
+const output = new Uint8Array((1 << 20) + 4096);
+
 /**
  * Raw deflate of one block, ended by an empty stored block (a sync flush) or as the last one.
  *
@@ -26,9 +29,10 @@ export function deflateBlock({ block, dictionary, last, level }) {
   const deflate = new pako.Deflate({
     raw: true,
     level: /** @type {6} */ (level),
-    chunkSize: block.length + 1024,
     ...(dictionary.length > 0 ? { dictionary } : {}),
   });
+  // Output goes to the same memory each time: garbage of this size waits long to be collected.
+  Object.assign(/** @type {any} */ (deflate).strm, { output, next_out: 0, avail_out: output.length });
   /** @type {Uint8Array[]} */
   const parts = [];
   deflate.onData = (part) => {
