@@ -15,6 +15,8 @@ export interface SlimOptions {
   readonly node?: string;
   /** Options of Node.js itself. */
   readonly nodeOptions?: readonly string[];
+  /** What it reads from standard input; nothing by default. */
+  readonly input?: string;
   /** `077` */
   readonly umask?: string;
 }
@@ -40,13 +42,16 @@ export async function slim(args: readonly string[], options: SlimOptions = {}): 
 }
 
 async function start(args: readonly string[], options: SlimOptions): Promise<SlimRun> {
-  const { node = process.execPath, nodeOptions = [], umask, cwd = checkout } = options;
+  const { node = process.execPath, nodeOptions = [], umask, cwd = checkout, input } = options;
   const command = [node, ...nodeOptions, path.join(checkout, "dist/cli.js"), ...args];
   const [file = "", ...rest] =
     umask === undefined ? command : ["sh", "-c", `umask ${umask}; exec "$@"`, "sh", ...command];
   const { SOURCE_DATE_EPOCH: _, NODE_OPTIONS: __, ...inherited } = process.env;
   const env = { ...inherited, SLIM_CACHE_DIR: cacheDir, ...options.env };
-  const child = spawn(file, rest, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(file, rest, { cwd, env, stdio: ["pipe", "pipe", "pipe"] });
+  // Who does not read has no use for it.
+  child.stdin.on("error", () => {});
+  child.stdin.end(input);
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));

@@ -17,6 +17,7 @@ export class Watch {
   readonly #onAbort = () => this.#controller.abort();
   #timer: NodeJS.Timeout | undefined;
   #sent: boolean;
+  #over = false;
   /** What the source of the body threw. */
   sourceError: unknown;
   /** The time without movement after which the exchange was stopped. */
@@ -89,12 +90,15 @@ export class Watch {
   }
 
   stop(): void {
+    this.#over = true;
     clearTimeout(this.#timer);
     this.#outer.removeEventListener("abort", this.#onAbort);
   }
 
   #moved(patience: number): void {
     clearTimeout(this.#timer);
+    // A registry may answer before the end of the body is asked for; a timer then would keep the process alive.
+    if (this.#over) return;
     this.#timer = setTimeout(() => {
       this.stalled = patience;
       this.#controller.abort();

@@ -426,3 +426,20 @@ test("an index in an index, artifacts and unknown types are copied from registry
     await t.throwsAsync(store.read(contextOf(), `${registry.host}/a:1`), { message: /index inside an index/ });
   });
 });
+
+test("what is sent is reported, each blob once, and nothing of what is there", async (t) => {
+  await withRegistry({}, async (registry) => {
+    const image = imageOf();
+    const context = contextOf();
+    const sent = () => context.events.filter(({ type }) => type === "send");
+    await client().push(context, image, [`${registry.host}/a/b:1`]);
+    t.deepEqual(
+      sent(),
+      [...image.layers, image.configBlob].map(({ descriptor: { digest, size } }) => {
+        return { type: "send", what: `${registry.host}/a/b@${digest}`, bytes: size };
+      }),
+    );
+    await client().push(context, image, [`${registry.host}/a/b:2`]);
+    t.is(sent().length, 3);
+  });
+});

@@ -1,0 +1,193 @@
+import { appendFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import test, { type ExecutionContext } from "ava";
+import { esbuildBinary } from "../support/esbuild-binary.ts";
+import { lockedProject, workFolder } from "../support/project.ts";
+import { hasTool, type RealRegistry, run, startRegistry } from "../support/registry-server.ts";
+import { type Printed, type SlimRun, slim } from "../support/slim.ts";
+
+const work = workFolder(test);
+const there = hasTool("docker-registry") && hasTool("htpasswd", "apache2-utils");
+const real = there ? test : test.skip;
+if (!there) test("skipped: docker-registry or apache2-utils is missing", (t) => t.pass());
+
+const secret = "correct horse: battery";
+const none = /401: UNAUTHORIZED authentication required \(no credentials were found; log in with: slim login \S+\)$/;
+
+/** The command line of somebody whose home is in this folder, where no other credentials are found. */
+function person(name: string) {
+  const home = path.join(work, name);
+  const env = {
+    HOME: home,
+    DOCKER_CONFIG: undefined,
+    REGISTRY_AUTH_FILE: undefined,
+    XDG_RUNTIME_DIR: undefined,
+  };
+  const config = path.join(home, ".docker/config.json");
+  return { config, slim: (args: readonly string[], input = "") => slim(args, { cwd: work, env, input }) };
+}
+
+function succeeded(t: ExecutionContext, result: SlimRun): SlimRun {
+  t.is(result.code, 0, result.stderr);
+  return result;
+}
+
+/** It fails with one line, and says nothing else. */
+function failed(t: ExecutionContext, { code, stdout, stderr }: SlimRun, line: RegExp): void {
+  t.is(code, 1, stderr);
+  t.is(stdout, "");
+  t.regex(stderr, /^error: .+\n$/);
+  t.regex(stderr.trimEnd(), line);
+}
+
+async function registryOf(t: ExecutionContext, ...options: Parameters<typeof startRegistry>): Promise<RealRegistry> {
+  const registry = await startRegistry(...options);
+  t.teardown(() => registry.stop());
+  return registry;
+}
+
+/** A small image in an archive. */
+async function smallArchive(name: string): Promise<{ archive: string; digest: string }> {
+  const { file } = await esbuildBinary("x64");
+  const archive = path.join(work, `${name}.tar`);
+  const { code, stdout, stderr } = await slim(["build", file, "--bare", "-o", archive], { cwd: work });
+  if (code !== 0) throw new Error(stderr);
+  return { archive, digest: stdout.trim() };
+}
+
+real("build --push: two registries, several tags; again nothing is sent; after an edit the app alone", async (t) => {
+  const { host } = await registryOf(t);
+  const other = await registryOf(t);
+  const { slim } = person("builder");
+  const project = await lockedProject(path.join(work, "app"), { "index.js": "console.log('one');\n" });
+  const refs = [`${host}/team/app:1`, `${host}/team/app:latest`, `${other.host}/elsewhere:1`];
+  const build = async () => {
+    const { stdout } = succeeded(
+      t,
+      await slim(["build", project, "--push", "--json", ...refs.flatMap((ref) => ["-t", ref])]),
+    );
+    return JSON.parse(stdout) as Printed;
+  };
+  const counts = (uploadedBlobs: number, skippedBlobs: number) => ({ uploadedBlobs, skippedBlobs, mountedBlobs: 0 });
+  const first = await build();
+  const layers = first.platforms[0]?.layers ?? [];
+  t.deepEqual(
+    layers.map(({ name }) => name),
+    ["os", "node", "app"],
+  );
+  t.is(first.outputs.length, 2);
+  for (const [index, ref] of [refs[0], refs[2]].entries()) {
+    t.like(first.outputs[index], { type: "registry", ref, digest: first.digest, ...counts(4, 0) });
+  }
+  const answer = await fetch(`http://${host}/v2/team/app/tags/list`);
+  t.deepEqual(((await answer.json()) as { tags: string[] }).tags.sort(), ["1", "latest"]);
+
+  const second = await build();
+  t.is(second.digest, first.digest);
+  for (const output of second.outputs) t.like(output, { uploadedBytes: 0, ...counts(0, 4) });
+
+  await appendFile(path.join(project, "index.js"), "console.log('two');\n");
+  const third = await build();
+  const app = third.platforms[0]?.layers.find(({ name }) => name === "app");
+  for (const output of third.outputs) {
+    if (output.type !== "registry" || app === undefined) return t.fail();
+    t.like(output, counts(2, 2));
+    // The layer and the config.
+    t.true(output.uploadedBytes > app.size && output.uploadedBytes < app.size + 5000, String(output.uploadedBytes));
+  }
+  const plain = succeeded(t, await slim(["build", project, "--push", "-t", refs[0] ?? ""]));
+  t.is(plain.stdout, `${host}/team/app@${third.digest}\n`);
+  t.regex(plain.stderr, /: 0 blobs sent \(0 B\), 0 mounted, 4 already there$/m);
+});
+
+real("push, copy, inspect and doctor", async (t) => {
+  const { host } = await registryOf(t);
+  const { slim } = person("copier");
+  const { archive, digest } = await smallArchive("small");
+  const ref = `${host}/small:1`;
+  const pushed = succeeded(t, await slim(["push", archive, ref]));
+  t.is(pushed.stdout, `${host}/small@${digest}\n`);
+  t.regex(pushed.stderr, /: 2 blobs sent \(.+\), 0 mounted, 0 already there$/m);
+
+  const json = succeeded(t, await slim(["copy", ref, `${host}/other:1`, "--json"]));
+  t.like(JSON.parse(json.stdout).outputs[0], { digest, uploadedBlobs: 0, mountedBlobs: 2 });
+  const back = path.join(work, "back.tar");
+  t.is(succeeded(t, await slim(["copy", `${host}/other@${digest}`, `archive:${back}`])).stdout, `${back}\n`);
+  t.true(succeeded(t, await slim(["validate", back])).stdout.startsWith(`${digest} is valid`));
+
+  t.is(JSON.parse(succeeded(t, await slim(["inspect", ref, "--json"])).stdout).digest, digest);
+  t.regex(succeeded(t, await slim(["inspect", ref])).stdout, /^ +Entrypoint: \["\/app\/esbuild"\]$/m);
+
+  const doctor = succeeded(t, await slim(["doctor", ref]));
+  t.regex(doctor.stdout, /^credentials +none: anonymous$/m);
+  t.regex(doctor.stdout, /^ +push +yes /m);
+  t.regex(doctor.stdout, new RegExp(`^ +pull +yes +${digest}$`, "m"));
+
+  failed(
+    t,
+    await slim(["copy", `${host}/small:none`, "archive:none.tar"]),
+    /: .*(?:404|no such|not found|there is no)/i,
+  );
+  t.false((await readdir(work)).includes("none.tar"));
+  failed(t, await slim(["push", "nothing.tar", ref]), /nothing\.tar: no such image/);
+  failed(t, await slim(["push", archive, "registry.invalid/a:1"]), /registry\.invalid.*the host name is not known/);
+  failed(t, await slim(["push", archive, `${host}/Upper:1`]), /upper-case letters/);
+  t.is((await slim(["doctor", "registry.invalid/a:1"])).code, 1);
+  for (const args of [["push", archive], ["copy", ref], ["login"], ["push", archive, ref, "--nope"]]) {
+    const wrong = await slim(args);
+    t.is(wrong.code, 2, args.join(" "));
+    t.regex(wrong.stderr, /^slim: .+; see slim --help\n$/);
+  }
+});
+
+real("login, what is done with it, and logout; the secret is nowhere to be seen", async (t) => {
+  const passwords = path.join(work, "htpasswd");
+  await writeFile(passwords, await run("htpasswd", ["-Bbn", "me", secret]));
+  const { host } = await registryOf(t, { auth: () => `  htpasswd: {realm: slim, path: ${passwords}}` });
+  const { archive, digest } = await smallArchive("private");
+  const { slim: silent, config } = person("member");
+  const ref = `${host}/private:1`;
+  const slim = async (args: readonly string[], input?: string) => {
+    const result = await silent(args, input);
+    const said = result.stdout + result.stderr;
+    for (const hidden of [secret, Buffer.from(`me:${secret}`).toString("base64")]) t.false(said.includes(hidden), said);
+    return result;
+  };
+  failed(t, await slim(["push", archive, ref]), none);
+  failed(t, await slim(["login", host, "-u", "me", "--password-stdin"], "wrong\n"), /cannot log in: .*401/);
+  failed(t, await slim(["login", host, "-u", "me"]), /user name and password are both needed/);
+
+  const login = succeeded(t, await slim(["login", host, "-u", "me", "--password-stdin", "--verbose"], `${secret}\n`));
+  t.is(login.stderr, `logged in to ${host}; stored in ~/.docker/config.json\n`);
+  t.is((await stat(config)).mode & 0o777, 0o600);
+  t.is(succeeded(t, await slim(["push", archive, ref, "--verbose"])).stdout, `${host}/private@${digest}\n`);
+  t.regex(succeeded(t, await slim(["doctor", ref])).stdout, /^credentials +.*config\.json.*$/m);
+
+  succeeded(t, await slim(["logout", host]));
+  t.deepEqual(JSON.parse(await readFile(config, "utf8")).auths ?? {}, {});
+  failed(t, await slim(["inspect", ref]), none);
+  t.regex((await slim(["logout", host])).stderr, /^no login for /);
+
+  const wrong = path.join(work, "wrong.json");
+  await writeFile(wrong, JSON.stringify({ auths: { [host]: { username: "me", password: "outdated" } } }));
+  const refused = await slim(["push", archive, ref, "--registry-config", wrong]);
+  failed(t, refused, /401: UNAUTHORIZED .*\(tried with .*wrong\.json.*; log in with: slim login \S+\)$/);
+  t.false(refused.stderr.includes("outdated"));
+  const doctor = await slim(["doctor", ref, "--registry-config", wrong]);
+  t.is(doctor.code, 1);
+  t.false(doctor.stdout.includes("outdated"));
+});
+
+real("a config.json keeps what else it says, and its mode becomes the owner's alone", async (t) => {
+  const passwords = path.join(work, "htpasswd-2");
+  await writeFile(passwords, await run("htpasswd", ["-Bbn", "me", secret]));
+  const { host } = await registryOf(t, { auth: () => `  htpasswd: {realm: slim, path: ${passwords}}` });
+  const { slim, config } = person("other");
+  await mkdir(path.dirname(config), { recursive: true });
+  await writeFile(config, '{"psFormat":"table","auths":{"example.com":{"auth":"YTpi"}}}', { mode: 0o644 });
+  succeeded(t, await slim(["login", host, "-u", "me", "--password-stdin"], secret));
+  const written = JSON.parse(await readFile(config, "utf8"));
+  t.like(written, { psFormat: "table", auths: { "example.com": { auth: "YTpi" } } });
+  t.is(Buffer.from(written.auths[host].auth, "base64").toString(), `me:${secret}`);
+  t.is((await stat(config)).mode & 0o777, 0o600);
+});
