@@ -22,3 +22,22 @@ export function throwIfAborted(signal: AbortSignal): void {
 export function aborted(reason?: unknown): SlimError {
   return new SlimError("ABORTED", "stopped", { cause: reason });
 }
+
+/**
+ * Waits for work that cannot be stopped itself, but no longer than the caller does; what the work comes
+ * to afterwards is nobody's business.
+ * @throws SlimError `ABORTED`, or what the work throws
+ */
+export async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  throwIfAborted(signal);
+  let stop = () => {};
+  const stopped = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(aborted(signal.reason));
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

@@ -1,5 +1,5 @@
 import type { Options } from "pacote";
-import { aborted, type Context, throwIfAborted } from "../base/context.ts";
+import { aborted, type Context, throwIfAborted, untilAborted } from "../base/context.ts";
 import { SlimError } from "../base/error.ts";
 
 /**
@@ -55,8 +55,10 @@ export class Npm {
           spec,
           async (body) => {
             let result: T;
+            // Whoever reads hears of errors; after they have left, nobody has to.
+            body.on("error", () => {});
             try {
-              result = await use(body as unknown as AsyncIterable<Uint8Array>);
+              result = await use(this.#whileWanted(body as unknown as AsyncIterable<Uint8Array>));
             } finally {
               // Integrity is decided at the end of the stream, which `use` may have stopped short of.
               body.resume();
@@ -69,13 +71,22 @@ export class Npm {
     );
   }
 
+  /** What comes out of npm's cache does not hear of the signal. */
+  async *#whileWanted(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of body) {
+      throwIfAborted(this.#context.signal);
+      yield chunk;
+    }
+  }
+
   async #run<T>(what: string, work: () => Promise<T>): Promise<T> {
-    throwIfAborted(this.#context.signal);
+    const { signal } = this.#context;
     try {
-      return await work();
+      throwIfAborted(signal);
+      return await untilAborted(signal, work());
     } catch (error) {
       if (error instanceof SlimError) throw error;
-      if (this.#context.signal.aborted) throw aborted(this.#context.signal.reason);
+      if (signal.aborted) throw aborted(signal.reason);
       throw npmError(what, error);
     }
   }
@@ -101,7 +112,7 @@ export class Npm {
       warn: false,
     });
     await config.load();
-    return config.flat as Options;
+    return { ...config.flat, signal: this.#context.signal } as Options;
   }
 }
 
