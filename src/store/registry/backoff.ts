@@ -12,8 +12,12 @@ export function isPassingStatus(status: number): boolean {
   return passing.has(status);
 }
 
+/** Failures that were tried to the end: whoever called for the sake of another request need not begin anew. */
+const exhausted = new WeakSet<object>();
+
 /** Whether a failure may pass by itself. */
 export function isWorthTrying(error: unknown): boolean {
+  if (typeof error === "object" && error !== null && exhausted.has(error)) return false;
   const problem = problemOf(error);
   return problem === undefined ? isPassing(error) : isPassingStatus(problem.status);
 }
@@ -39,7 +43,10 @@ export class Backoff {
    */
   async wait(context: Context, error: unknown): Promise<void> {
     const { tries, pause, patience } = this.#timing;
-    if (this.#tries >= tries) throw error;
+    if (this.#tries >= tries) {
+      if (typeof error === "object" && error !== null) exhausted.add(error);
+      throw error;
+    }
     const asked = this.#asked(error);
     if (asked !== undefined && asked > patience) throw tooLong(error, asked);
     const usual = pause * 2 ** (this.#tries - 1) * (0.5 + Math.random());
