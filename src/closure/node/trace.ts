@@ -378,7 +378,7 @@ class Tracer {
     const own = this.#packages.isOwn(file);
     const { text } = code.syntax;
     this.#patchesLoader ||=
-      /\b_load\s*=[^=]|prototype\.require\s*=[^=]|_resolveFilename\s*=[^=]|require-in-the-middle/.test(text) &&
+      /\b_load\s*=[^=]|prototype\.require\s*=[^=]|_resolveFilename\s*=[^=]/.test(text) &&
       /['"](?:node:)?module['"]/.test(text);
     const asks = analyze(
       code.syntax,
