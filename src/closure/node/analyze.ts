@@ -1,7 +1,7 @@
 import type * as acorn from "acorn";
 import { ANY, Evaluator, nameOf, type Place, type Source } from "./evaluate.ts";
 import { isBuiltin } from "./resolve.ts";
-import type { Syntax } from "./syntax.ts";
+import { children, type Syntax } from "./syntax.ts";
 
 /** One thing that a file's code asks for. Patterns may hold ANY. */
 export type Ask = {
@@ -65,6 +65,8 @@ class Analysis {
   readonly #paths: boolean;
   readonly #texts: boolean;
   readonly #cwd: string | undefined;
+  /** Functions that run where they stand: `(() => { ... })()`. */
+  readonly #called = new Set<acorn.Node>();
 
   constructor(syntax: Syntax, place: Place, texts: boolean) {
     this.#tree = syntax.tree;
@@ -161,7 +163,7 @@ class Analysis {
       case "ArrowFunctionExpression": {
         const shadowed =
           state.shadowed || node.params.some((param) => param.type === "Identifier" && param.name === "require");
-        return { nested: state.nested || !isCalled(node), guarded: state.guarded, taken: false, shadowed };
+        return { nested: state.nested || !this.#called.has(node), guarded: state.guarded, taken: false, shadowed };
       }
       case "IfStatement":
       case "ConditionalExpression":
@@ -198,6 +200,7 @@ class Analysis {
 
   #call(node: acorn.CallExpression, state: State): State {
     const [first] = node.arguments;
+    this.#called.add(node.callee);
     const callees = this.#paths || node.callee.type === "Identifier" ? this.#evaluator.values(node.callee) : [];
     for (const callee of callees) {
       if (callee.is === "require" && !state.shadowed && first !== undefined) {
@@ -320,30 +323,3 @@ const composite = new Set([
   "LogicalExpression",
   "ConditionalExpression",
 ]);
-
-/** A function that runs where it stands: `(() => { ... })()`. */
-function isCalled(node: acorn.AnyNode): boolean {
-  return called.has(node);
-}
-
-/** Functions that the walk has seen as the callee of a call. */
-const called = new WeakSet<acorn.Node>();
-
-function* children(node: acorn.AnyNode): Generator<acorn.AnyNode> {
-  if (node.type === "CallExpression") {
-    if (node.callee.type === "FunctionExpression" || node.callee.type === "ArrowFunctionExpression")
-      called.add(node.callee);
-  }
-  for (const key in node) {
-    const value: unknown = node[key as keyof typeof node];
-    if (Array.isArray(value)) {
-      for (const item of value) if (isNode(item)) yield item;
-    } else if (isNode(value)) yield value;
-  }
-}
-
-function isNode(value: unknown): value is acorn.AnyNode {
-  return (
-    typeof value === "object" && value !== null && "type" in value && typeof value.type === "string" && "start" in value
-  );
-}

@@ -554,6 +554,14 @@ class Tracer {
       }
       return;
     }
+    if (this.#isWide(folderOf(absolute), module.file)) {
+      warn({
+        code: "unknown-require",
+        message: `which of all files "${this.#where(specifier).replaceAll(ANY, "*")}" is, is known only when it runs`,
+        hint: "add the files with --include",
+      });
+      return;
+    }
     const style: Style = ask.type === "dynamic" ? "import" : "require";
     const files = this.#fitting(absolute, module.file, style === "require");
     for (const file of files) {
@@ -564,8 +572,7 @@ class Tracer {
 
   /** Modules whose path fits a pattern. */
   *#fitting(pattern: string, from: string, loose: boolean): Generator<string> {
-    const literal = pattern.slice(0, pattern.indexOf(ANY));
-    const folder = literal.slice(0, literal.lastIndexOf("/"));
+    const folder = folderOf(pattern);
     if (!isWithin(folder, this.#root) || this.#isWide(folder, from)) return;
     const body = pattern.split(ANY).map(escapeRegExp).join(".*");
     const expression = new RegExp(
@@ -669,8 +676,7 @@ class Tracer {
   }
 
   #patterned(from: string, asked: string, use: PathUse, reason: Reason): void {
-    const literal = asked.slice(0, asked.indexOf(ANY));
-    const folder = literal.slice(0, literal.lastIndexOf("/"));
+    const folder = folderOf(asked);
     if (!isWithin(folder, this.#root) || isWithin(from, folder) || this.#isWide(folder, from)) {
       if (!isWithin(from, folder) || use === "list" || this.#isWide(folder, from)) return;
       // Beside the code: what fits in the same folder, when something of the name is known.
@@ -805,6 +811,12 @@ class Tracer {
   #where(where: string): string {
     return where.startsWith(`${this.#root}/`) ? where.slice(this.#root.length + 1) : where;
   }
+}
+
+/** The deepest folder that a pattern is certainly in. */
+function folderOf(pattern: string): string {
+  const literal = pattern.slice(0, pattern.indexOf(ANY));
+  return literal.slice(0, literal.lastIndexOf("/"));
 }
 
 /** What `require` takes for a file: its name, the name without the extension, the folder of an index. */
