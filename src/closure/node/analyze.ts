@@ -30,6 +30,8 @@ export type Ask = {
   | { readonly type: "hooks" }
   /** Any string, in an app's own code: names of drivers, engines and folders are handed around like this. */
   | { readonly type: "text"; readonly text: string; readonly argument: boolean }
+  /** A relative name, or one of a file in code that knows its own place: what may lie there. */
+  | { readonly type: "neighbour"; readonly name: string }
 );
 
 export type PathUse = "read" | "list" | "start" | "given" | "named";
@@ -42,8 +44,15 @@ const writers =
 const programs = /^child_process\.(?:spawn|spawnSync|exec|execSync|execFile|execFileSync)$/;
 
 /** Everything that a file asks for, in the order of its text. */
-export function analyze(syntax: Syntax, place: Place, options: { readonly texts: boolean }): readonly Ask[] {
-  return new Analysis(syntax, place, options.texts).run();
+export function analyze(syntax: Syntax, place: Place, options: AnalyzeOptions): readonly Ask[] {
+  return new Analysis(syntax, place, options).run();
+}
+
+export interface AnalyzeOptions {
+  /** Whether every string is an ask. */
+  readonly texts: boolean;
+  /** Whether the names of properties are, too: configurations name plugins like this. */
+  readonly keys?: boolean;
 }
 
 interface State {
@@ -64,15 +73,22 @@ class Analysis {
   /** Paths cost time to look for, and most files have none. */
   readonly #paths: boolean;
   readonly #texts: boolean;
+  readonly #keys: boolean;
   readonly #cwd: string | undefined;
   /** Functions that run where they stand: `(() => { ... })()`. */
   readonly #called = new Set<acorn.Node>();
+  /** Whether the code knows where it is. */
+  readonly #placed: boolean;
+  /** Relative names, which a computed import may mean. */
+  readonly #relatives: { readonly text: string; readonly offset: number }[] = [];
 
-  constructor(syntax: Syntax, place: Place, texts: boolean) {
+  constructor(syntax: Syntax, place: Place, { texts, keys = false }: AnalyzeOptions) {
     this.#tree = syntax.tree;
     this.#file = place.file;
     this.#cwd = place.cwd;
     this.#texts = texts;
+    this.#keys = keys;
+    this.#placed = /__dirname|__filename|import\.meta/.test(syntax.text);
     this.#paths =
       texts ||
       /__dirname|__filename|import\.meta|createRequire|\.resolve\b|\bfs\b|child_process|\.cwd\b|Worker|module\./.test(
@@ -84,6 +100,12 @@ class Analysis {
   run(): readonly Ask[] {
     this.#collect(this.#tree as acorn.AnyNode);
     this.#visit(this.#tree as acorn.AnyNode, { nested: false, guarded: false, taken: false, shadowed: false });
+    const styles = new Set(this.#asks.flatMap((ask) => (ask.type === "unknown" ? [ask.style] : [])));
+    for (const style of styles) {
+      const type = style === "import" ? "dynamic" : "require";
+      for (const { text, offset } of this.#relatives)
+        this.#asks.push({ type, specifier: text, from: this.#file, certain: false, guarded: true, offset });
+    }
     return this.#asks;
   }
 
@@ -172,12 +194,14 @@ class Analysis {
       case "TryStatement":
         return this.#path(node, { ...state, nested: true });
       case "Literal":
-        if (this.#texts && typeof node.value === "string") this.#text(node, node.value, false);
+        if (typeof node.value === "string") this.#literal(node, node.value, state);
         return state;
       case "ReturnStatement":
       case "AssignmentExpression":
       case "Property":
         this.#handed(node);
+        if (this.#keys && node.type === "Property" && node.key.type === "Identifier")
+          this.#text(node.key, node.key.name, false);
         return this.#path(node, state);
       default:
         return this.#path(node, state);
@@ -204,7 +228,7 @@ class Analysis {
     const callees = this.#paths || node.callee.type === "Identifier" ? this.#evaluator.values(node.callee) : [];
     for (const callee of callees) {
       if (callee.is === "require" && !state.shadowed && first !== undefined) {
-        this.#named("require", first, node, state, callee.from);
+        this.#named("require", first, node, callee.guessed ? { ...state, guarded: true } : state, callee.from);
         return { ...state, taken: true };
       }
       if (callee.is !== "builtin" || first === undefined) continue;
@@ -295,6 +319,14 @@ class Analysis {
       const program = /exec(Sync)?$/.test(name) ? (text.trim().split(/\s+/)[0] ?? "") : text;
       if (program !== "" && !program.includes(ANY)) this.#asks.push({ type: "program", program, offset: node.start });
     }
+  }
+
+  #literal(node: acorn.Node, text: string, { taken }: State): void {
+    const relative = /^\.\.?\/[^\s*]+$/.test(text);
+    if (relative && !taken) this.#relatives.push({ text, offset: node.start });
+    const beside = relative ? this.#texts || this.#placed : this.#placed && /^[\w@-][\w@.-]*\.\w+$/.test(text);
+    if (beside && !taken && text.length < 100) this.#asks.push({ type: "neighbour", name: text, offset: node.start });
+    if (this.#texts) this.#text(node, text, false);
   }
 
   #text(node: acorn.Node, text: string, argument: boolean): void {

@@ -162,8 +162,9 @@ function (require, own, bytes) {
           const found = specifier.charCodeAt(0) === 35 ? internal(specifier, folder, "import") : bare(specifier, Module._nodeModulePaths(folder), "import");
           file = files.get(found);
         }
-        if (file === undefined || file.path.endsWith(".node") || (file.kind === DISK && !index.names[file.path.slice(slashed.length)])) return next(specifier, context);
+        if (file === undefined) return next(specifier, context);
         const url = pathToFileURL(file.path).href + suffix;
+        if (file.path.endsWith(".node") || (file.kind === DISK && !index.names[file.path.slice(slashed.length)])) return next(url, context);
         return { url: url === main ? url + "#slim" : url, format: format(file), importAttributes: context.importAttributes, shortCircuit: true };
       },
       load(url, context, next) {
