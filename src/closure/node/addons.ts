@@ -1,4 +1,5 @@
 import path from "node:path";
+import type { Limits } from "../../sources/project-lock.ts";
 import type { Disk } from "./disk.ts";
 import type { PackageJson, Scope } from "./packages.ts";
 
@@ -38,16 +39,17 @@ export function abiOf(node: string): string | undefined {
 }
 
 /** Whether `os`, `cpu` and `libc` of a package.json allow the target; `!name` forbids. */
-export function suits(json: PackageJson, arch: string): boolean {
+export function suits(json: Limits, arch: string): boolean {
   return allows(json.os, "linux") && allows(json.cpu, arch) && allows(json.libc, "glibc");
 }
 
 /** Whether a package is made for some platforms and not for others: it is a carrier of binaries. */
-export function isCarrier(json: PackageJson): boolean {
+export function isCarrier(json: Limits): boolean {
   return json.os !== undefined && json.cpu !== undefined;
 }
 
-function allows(list: unknown, name: string): boolean {
+/** Whether a list of `os`, `cpu` or `libc` allows one of them. */
+export function allows(list: unknown, name: string): boolean {
   const items = (Array.isArray(list) ? list : list === undefined ? [] : [list]).filter(
     (item) => typeof item === "string",
   );

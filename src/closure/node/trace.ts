@@ -4,10 +4,10 @@ import { pathToFileURL } from "node:url";
 import { type Context, throwIfAborted } from "../../base/context.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { SlimError } from "../../base/error.ts";
-import { compareStrings } from "../../base/files.ts";
 import { globExpression } from "../../base/glob.ts";
 import type { Reason } from "../types.ts";
-import { abiOf, addonsOf, isCarrier, suits } from "./addons.ts";
+import { Absent, foldersUp, type Published } from "./absent.ts";
+import { abiOf, addonsOf, suits } from "./addons.ts";
 import { type Ask, analyze, type PathUse } from "./analyze.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
@@ -72,8 +72,8 @@ interface Unresolved {
   readonly message: string;
 }
 
-export async function trace(context: Context, project: NodeProject): Promise<Trace> {
-  return new Tracer(context, project).run();
+export async function trace(context: Context, project: NodeProject, published?: Published): Promise<Trace> {
+  return new Tracer(context, project, published).run();
 }
 
 /** How long the trace keeps the thread to itself, in milliseconds. */
@@ -86,6 +86,7 @@ class Tracer {
   readonly #packages: Packages;
   readonly #resolver: Resolver;
   readonly #loader: Loader;
+  readonly #absent: Absent;
   readonly #root: string;
   readonly #folder: string;
   readonly #arch: string;
@@ -98,12 +99,14 @@ class Tracer {
   readonly #queue: { readonly file: string; readonly soft: boolean }[] = [];
   readonly #seen = new Set<string>();
   readonly #scopes = new Set<string>();
+  /** Packages that are new, and why. */
+  #arrived: { readonly scope: Scope; readonly reason: Reason }[] = [];
   readonly #included: ReadonlySet<string>;
   readonly #carried: Edge[] = [];
   #patchesLoader = false;
   #registersHooks = false;
 
-  constructor(context: Context, project: NodeProject) {
+  constructor(context: Context, project: NodeProject, published: Published | undefined) {
     this.#context = context;
     this.#project = project;
     this.#root = this.#disk.realpath(project.root);
@@ -119,6 +122,14 @@ class Tracer {
     });
     const configs = new TsConfigs(this.#disk, this.#root);
     this.#resolver = new Resolver(this.#disk, this.#packages, this.#root, project.target.node, configs.aliases);
+    this.#absent = new Absent({
+      disk: this.#disk,
+      packages: this.#packages,
+      published,
+      arch: this.#arch,
+      folders: foldersUp(this.#folder, this.#root),
+      find: this.#find.bind(this),
+    });
     this.#loader = new Loader(this.#disk, this.#packages, configs, project.target.node, project.sourcemap);
   }
 
@@ -138,6 +149,8 @@ class Tracer {
         breath = performance.now();
       }
       throwIfAborted(this.#context.signal);
+      // Before any code looks for them.
+      await this.#bringCarriers();
       await this.#load(next.file, next.soft);
     }
     this.#settle(file);
@@ -231,15 +244,27 @@ class Tracer {
     const scope = this.#packages.whole(file);
     if (scope === undefined || this.#scopes.has(scope.folder)) return;
     this.#scopes.add(scope.folder);
-    if (scope.folder !== this.#root) this.#addons(scope, reason);
-    this.#carriers(scope);
+    this.#arrived.push({ scope, reason });
     if (this.#project.external.includes(scope.json.name ?? "")) {
       for (const other of this.#disk.below(scope.folder))
         this.#rawQuietly(this.#disk.realpath(other), { kind: "include", what: `--external ${scope.json.name}` });
     }
   }
 
-  #addons(scope: Scope, reason: Reason): void {
+  /** Addons of packages that are new, also of those that carry them for others. */
+  async #bringCarriers(): Promise<void> {
+    for (let next = this.#arrived.shift(); next !== undefined; next = this.#arrived.shift()) {
+      const { scope, reason } = next;
+      const { folders, lacking, diagnostics } = await this.#absent.carriers(scope);
+      for (const diagnostic of diagnostics) this.#say(diagnostic);
+      for (const folder of folders) this.#carrier(scope, folder);
+      const foreign = scope.folder !== this.#root && this.#addons(scope);
+      if ((foreign || lacking) && folders.length === 0 && suits(scope.json, this.#arch)) this.#foreign(scope, reason);
+    }
+  }
+
+  /** Whether the package has addons, and none for the target. */
+  #addons(scope: Scope): boolean {
     const { node } = this.#project.target;
     const { files, foreign } = addonsOf(this.#disk, scope, { arch: this.#arch, abi: abiOf(node) });
     for (const addon of files) {
@@ -249,40 +274,34 @@ class Tracer {
         what: path.relative(scope.folder, addon),
       });
     }
-    if (foreign && suits(scope.json, this.#arch)) {
-      this.#say({
-        code: "foreign-addon",
-        severity: "warning",
-        message: `${scope.json.name} has no addon for linux ${this.#arch}`,
-        ...(reason.file === undefined ? {} : { file: reason.file }),
-        ...(reason.line === undefined ? {} : { line: reason.line }),
-        hint: `install it for the target: npm install --os linux --cpu ${this.#arch} --libc glibc`,
-      });
-    }
+    return foreign;
   }
 
-  /** Optional dependencies that are binaries for the target: loaders name them at run time. */
-  #carriers(scope: Scope): void {
-    for (const name of Object.keys(scope.json.optionalDependencies ?? {}).sort(compareStrings)) {
-      const folder = this.#find(name, scope.folder);
-      const json = folder === undefined ? undefined : this.#packages.at(folder)?.json;
-      if (folder === undefined || json === undefined || !isCarrier(json) || !suits(json, this.#arch)) continue;
-      const reason: Reason = {
-        kind: "require",
-        from: this.#image(path.join(scope.folder, "package.json")),
-        what: name,
-      };
-      // Loaders read the name of the package that they are in.
-      this.#use(path.join(scope.folder, "package.json"), reason).raw = true;
-      const main = this.#resolver.resolve(name, path.join(scope.folder, "package.json"), "require");
-      if (main.type === "file" && main.base !== undefined)
-        this.#carried.push({ specifier: name, style: "require", target: main.file, base: main.base });
-      for (const file of this.#disk.below(folder)) {
-        if (forPeople.test(file) || file.endsWith(".node")) continue;
-        const real = this.#disk.realpath(file);
-        if (isCode(file) || file.endsWith(".json")) this.#module(real, reason, true);
-        else this.#rawQuietly(real, reason);
-      }
+  #foreign(scope: Scope, reason: Reason): void {
+    this.#say({
+      code: "foreign-addon",
+      severity: "warning",
+      message: `${scope.json.name} has no addon for linux ${this.#arch}`,
+      ...(reason.file === undefined ? {} : { file: reason.file }),
+      ...(reason.line === undefined ? {} : { line: reason.line }),
+      hint: `install it for the target: npm install --os linux --cpu ${this.#arch} --libc glibc`,
+    });
+  }
+
+  /** A package of binaries for another one, whose loader names it at run time. */
+  #carrier(scope: Scope, folder: string): void {
+    const name = this.#packages.at(folder)?.json.name ?? "";
+    const reason: Reason = { kind: "require", from: this.#image(path.join(scope.folder, "package.json")), what: name };
+    // Loaders read the name of the package that they are in.
+    this.#use(path.join(scope.folder, "package.json"), reason).raw = true;
+    const main = this.#resolver.resolve(name, path.join(scope.folder, "package.json"), "require");
+    if (main.type === "file" && main.base !== undefined)
+      this.#carried.push({ specifier: name, style: "require", target: main.file, base: main.base });
+    for (const file of this.#disk.below(folder)) {
+      if (forPeople.test(file) || file.endsWith(".node")) continue;
+      const real = this.#disk.realpath(file);
+      if (isCode(file) || file.endsWith(".json")) this.#module(real, reason, true);
+      else this.#rawQuietly(real, reason);
     }
   }
 
