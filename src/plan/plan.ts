@@ -15,7 +15,7 @@ import { type ImagePlan, planImage } from "./image-config.ts";
 import type { BuildOptions } from "./options.ts";
 import { findEntry, findProject, type Project } from "./project.ts";
 import { planRuntime } from "./runtime.ts";
-import { findRoot } from "./workspace.ts";
+import { findRoot, refusePlugAndPlay } from "./workspace.ts";
 
 /** A build with everything decided that can be decided by looking: plain data, nothing is read twice. */
 export interface Plan {
@@ -203,6 +203,7 @@ async function planNode(
   const { folder, manifest } = project;
   const entry = await findEntry(project, options.entry);
   const root = await findRoot(folder, manifest);
+  await refusePlugAndPlay([folder, root]);
   const inside = path
     .relative(root, folder)
     .split(path.sep)

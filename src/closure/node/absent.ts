@@ -118,6 +118,8 @@ export class Absent {
         found.push({ name, locked, limits: locked.limits ?? (await published.limits(locked)) });
       } catch (error) {
         if (!(error instanceof SlimError) || error.code === "ABORTED") throw error;
+        // Some are declared and were never published.
+        if (error.code === "NOT_FOUND") continue;
         unknown.push(error.message);
       }
     }
@@ -166,7 +168,7 @@ function manifestOf(files: readonly PackageFile[]): Limits {
 }
 
 function fetchedForTarget({ name, version, integrity }: LockedPackage): Diagnostic {
-  const hash = integrity === undefined ? "; its hash is in slim.lock, for the project's lock file has none" : "";
+  const hash = integrity === undefined ? "; its hash is in slim.lock, for the project has no lock file with it" : "";
   return {
     code: "fetched-for-target",
     severity: "info",

@@ -7,7 +7,7 @@ import { SlimError } from "../../base/error.ts";
 import { globExpression } from "../../base/glob.ts";
 import type { Reason } from "../types.ts";
 import { Absent, foldersUp, type Published } from "./absent.ts";
-import { abiOf, addonsOf, suits } from "./addons.ts";
+import { type Addons, abiOf, addonsOf, isCarrier, type Machine, misfit, suits } from "./addons.ts";
 import { type Ask, analyze, type PathUse } from "./analyze.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
@@ -15,7 +15,7 @@ import { ANY, pathOfUrl } from "./evaluate.ts";
 import { type Code, isCode, Loader } from "./load.ts";
 import { Packages, type Scope, splitSpecifier } from "./packages.ts";
 import { APP, type NodeProject, nodeArch } from "./project.ts";
-import { Resolver, type Style } from "./resolve.ts";
+import { type Resolution, Resolver, type Style } from "./resolve.ts";
 import { TsConfigs } from "./tsconfig.ts";
 
 /** A module of the closure. `code` is there for JavaScript and TypeScript. */
@@ -72,6 +72,17 @@ interface Unresolved {
   readonly message: string;
 }
 
+/** An addon that the target cannot load, where it has nothing else; whether that is an error is known at the end. */
+interface Foreign {
+  /** The folder of its package. */
+  readonly folder: string;
+  readonly message: string;
+  readonly reason: Reason;
+  /** The module that loads it, where that is known: else any of the package's. */
+  readonly loader?: string;
+  readonly guarded: boolean;
+}
+
 export async function trace(context: Context, project: NodeProject, published?: Published): Promise<Trace> {
   return new Tracer(context, project, published).run();
 }
@@ -94,6 +105,13 @@ class Tracer {
   readonly #uses = new Map<string, Use>();
   readonly #diagnostics = new Map<string, Diagnostic>();
   readonly #unresolved: Unresolved[] = [];
+  readonly #addonsKnown = new Map<string, Addons>();
+  readonly #foreign: Foreign[] = [];
+  /** What a module loads without being ready for a failure. */
+  readonly #relies = new Map<string, string[]>();
+  /** Modules with a loading that may fail, and those that may end in an error by themselves. */
+  readonly #trying = new Set<string>();
+  readonly #throwing = new Set<string>();
   /** Modules that run whenever the app does, each with the ones it certainly loads. */
   readonly #certain = new Map<string, string[]>();
   readonly #queue: { readonly file: string; readonly soft: boolean }[] = [];
@@ -225,12 +243,26 @@ class Tracer {
         hint: `mount it when the container runs, or add it on purpose with --include ${this.#relative(file)}`,
       });
     }
-    if (this.#project.exclude.some((pattern) => this.#matches(pattern, file)) && reason.kind !== "asset") {
+    if (this.#isExcluded(file) && reason.kind !== "asset") {
       throw new SlimError("CLOSURE", `${this.#relative(file)} is excluded and needed`, {
         where,
         hint: "take it out of --exclude",
       });
     }
+  }
+
+  #isExcluded(file: string): boolean {
+    return this.#project.exclude.some((pattern) => this.#matches(pattern, file));
+  }
+
+  #addonsOf(scope: Scope): Addons {
+    const known = this.#addonsKnown.get(scope.folder) ?? addonsOf(this.#disk, scope, this.#machine);
+    this.#addonsKnown.set(scope.folder, known);
+    return known;
+  }
+
+  #misfit(addon: string): string | undefined {
+    return misfit(this.#disk, addon, this.#packages.whole(addon)?.folder ?? this.#root, this.#machine);
   }
 
   #matches(pattern: string, file: string): boolean {
@@ -258,15 +290,21 @@ class Tracer {
       const { folders, lacking, diagnostics } = await this.#absent.carriers(scope);
       for (const diagnostic of diagnostics) this.#say(diagnostic);
       for (const folder of folders) this.#carrier(scope, folder);
-      const foreign = scope.folder !== this.#root && this.#addons(scope);
-      if ((foreign || lacking) && folders.length === 0 && suits(scope.json, this.#arch)) this.#foreign(scope, reason);
+      const foreign = scope.folder === this.#root ? undefined : this.#addons(scope);
+      if (folders.length > 0 || !suits(scope.json, this.#arch) || (foreign === undefined && !lacking)) continue;
+      const why = foreign === undefined ? "" : `: ${foreign}`;
+      const message = `${scope.json.name} has no addon for linux ${this.#arch}${why}`;
+      this.#foreign.push({ folder: scope.folder, message, reason, guarded: false });
     }
   }
 
-  /** Whether the package has addons, and none for the target. */
-  #addons(scope: Scope): boolean {
-    const { node } = this.#project.target;
-    const { files, foreign } = addonsOf(this.#disk, scope, { arch: this.#arch, abi: abiOf(node) });
+  get #machine(): Machine {
+    return { arch: this.#arch, abi: abiOf(this.#project.target.node) };
+  }
+
+  /** Takes the addons of a package for the target; or says why there are none, where it has others. */
+  #addons(scope: Scope): string | undefined {
+    const { files, foreign } = this.#addonsOf(scope);
     for (const addon of files) {
       this.#module(this.#disk.realpath(addon), {
         kind: "dlopen",
@@ -274,18 +312,7 @@ class Tracer {
         what: path.relative(scope.folder, addon),
       });
     }
-    return foreign;
-  }
-
-  #foreign(scope: Scope, reason: Reason): void {
-    this.#say({
-      code: "foreign-addon",
-      severity: "warning",
-      message: `${scope.json.name} has no addon for linux ${this.#arch}`,
-      ...(reason.file === undefined ? {} : { file: reason.file }),
-      ...(reason.line === undefined ? {} : { line: reason.line }),
-      hint: `install it for the target: npm install --os linux --cpu ${this.#arch} --libc glibc`,
-    });
+    return foreign && `${path.relative(scope.folder, foreign.file)} ${foreign.why}`;
   }
 
   /** A package of binaries for another one, whose loader names it at run time. */
@@ -345,7 +372,8 @@ class Tracer {
   /** As one of many: what looks like a secret, or is excluded, stays out. */
   #rawQuietly(file: string, reason: Reason): void {
     const real = this.#disk.realpath(file);
-    if (!isWithin(real, this.#root) || this.#project.exclude.some((pattern) => this.#matches(pattern, real))) return;
+    if (!isWithin(real, this.#root) || this.#isExcluded(real)) return;
+    if (real.endsWith(".node") && this.#misfit(real) !== undefined) return;
     if (!this.#included.has(real) && isCredential(real, () => this.#disk.read(real))) {
       this.#say({
         code: "credential-left-out",
@@ -462,6 +490,7 @@ class Tracer {
         this.#text(module, ask.text, ask.argument, reason("require", ask.text), edges);
         return;
       case "unknown":
+        if (ask.guarded) this.#trying.add(file);
         warn({
           code: "unknown-require",
           message: `what ${ask.style === "import" ? "import()" : "require()"} loads here is known only when it runs`,
@@ -470,6 +499,9 @@ class Tracer {
         return;
       case "hooks":
         this.#registersHooks = true;
+        return;
+      case "throw":
+        this.#throwing.add(file);
         return;
       case "program":
         if (ask.program === "node" || ask.program.startsWith("/")) return;
@@ -492,15 +524,19 @@ class Tracer {
     soft: boolean,
   ): void {
     const style: Style = ask.type === "import" || ask.type === "dynamic" ? "import" : "require";
-    const found = this.#resolver.resolve(ask.specifier, ask.from, style);
+    const found = this.#asOnTarget(this.#resolver.resolve(ask.specifier, ask.from, style));
     if (found.type === "builtin") return;
+    if (ask.guarded) this.#trying.add(module.file);
     if (found.type === "missing") {
       this.#refusing(ask, reason);
       if (!soft && !ask.guarded && ask.type !== "resolve")
         this.#unresolved.push({ file: module.file, ask, ...place, message: found.message });
       return;
     }
+    if (ask.guarded && this.#isExcluded(found.file)) return;
     this.#undeclared(module.file, ask.specifier, reason, soft);
+    if (found.file.endsWith(".node") && this.#refuses(module.file, found.file, ask, reason, soft)) return;
+    if (!ask.guarded && !soft) this.#rely(module.file, found.file);
     edges.push({
       specifier: ask.specifier,
       style,
@@ -515,6 +551,34 @@ class Tracer {
     if (isCode(found.file) || /\.(?:json|node)$/.test(found.file) || style === "require")
       this.#module(found.file, reason, soft);
     else this.#raw(found.file, reason);
+  }
+
+  /** Binaries for other machines would not be installed on the target. */
+  #asOnTarget(found: Resolution): Resolution {
+    const json = found.type === "file" ? this.#packages.whole(found.file)?.json : undefined;
+    if (json === undefined || !isCarrier(json) || suits(json, this.#arch)) return found;
+    return { type: "missing", message: `${json.name} is for other machines than linux ${this.#arch}` };
+  }
+
+  /** Whether an addon that code names is for another machine; what its package has is known already. */
+  #refuses(loader: string, addon: string, ask: { readonly guarded: boolean }, reason: Reason, soft: boolean): boolean {
+    const why = this.#misfit(addon);
+    if (why === undefined) return false;
+    const scope = this.#packages.whole(addon);
+    const folder = scope?.folder ?? this.#root;
+    if (scope !== undefined && folder !== this.#root) {
+      const { files, foreign } = this.#addonsOf(scope);
+      if (files.length > 0 || foreign !== undefined) return true;
+    }
+    const message = `${this.#relative(addon)} ${why}, and the image is for linux ${this.#arch}`;
+    this.#foreign.push({ folder, message, reason, loader, guarded: ask.guarded || soft });
+    return true;
+  }
+
+  #rely(file: string, on: string): void {
+    const list = this.#relies.get(file);
+    if (list === undefined) this.#relies.set(file, [on]);
+    else list.push(on);
   }
 
   /** The error for a path that a package does not export is made from its package.json. */
@@ -656,6 +720,7 @@ class Tracer {
 
   #pathFile(from: string, file: string, use: PathUse, reason: Reason): void {
     if (use === "start") {
+      this.#rely(from, file);
       this.#start(file, reason);
       return;
     }
@@ -715,7 +780,7 @@ class Tracer {
         json?.peerDependencies?.[split.name]) !== undefined
     ) {
       const found = this.#resolver.resolve(text, module.file, "require");
-      if (found.type !== "file") return;
+      if (found.type !== "file" || this.#isExcluded(found.file)) return;
       edges.push({
         specifier: text,
         style: "require",
@@ -772,13 +837,8 @@ class Tracer {
 
   /** @throws SlimError `CLOSURE` for the first import that certainly fails */
   #settle(entry: string): void {
-    const certain = new Set<string>();
-    const open = [entry];
-    for (let file = open.pop(); file !== undefined; file = open.pop()) {
-      if (certain.has(file)) continue;
-      certain.add(file);
-      open.push(...(this.#certain.get(file) ?? []));
-    }
+    this.#settleForeign(reached(entry, this.#relies));
+    const certain = reached(entry, this.#certain);
     for (const { file, ask, line, column, message } of this.#unresolved) {
       const other = this.#resolver.otherCase(ask.specifier, ask.from);
       const own = this.#packages.isOwn(file);
@@ -809,6 +869,36 @@ class Tracer {
     }
   }
 
+  /** @throws SlimError `CLOSURE` for the first addon that is needed and cannot be loaded */
+  #settleForeign(relied: ReadonlySet<string>): void {
+    for (const { folder, message, reason, loader, guarded } of this.#foreign) {
+      const loaders = loader === undefined ? [...relied].filter((file) => this.#isOf(file, folder)) : [loader];
+      // Code that is ready for a failure does without; one that throws then only collects what to say.
+      const isReady = (file: string) => this.#trying.has(file) && !this.#throwing.has(file);
+      const needed = loaders.some((file) => relied.has(file)) && !loaders.some(isReady) && !guarded;
+      const name = this.#packages.at(folder)?.json.name ?? "NAME";
+      const install = `install it for the target (npm install --os linux --cpu ${this.#arch} --libc glibc)`;
+      if (needed) {
+        throw new SlimError("CLOSURE", message, {
+          where: reason.file === undefined ? this.#relative(folder) : `${reason.file}:${reason.line}`,
+          hint: `${install} with Node.js ${this.#project.target.node.split(".")[0]}, take a version of it with prebuilt binaries, or load it in a try block and --exclude ${name}`,
+        });
+      }
+      this.#say({
+        code: "foreign-addon",
+        severity: "warning",
+        message: `${message}; the app may do without`,
+        ...(reason.file === undefined ? {} : { file: reason.file }),
+        ...(reason.line === undefined ? {} : { line: reason.line }),
+        hint: `${install}, or say with --exclude ${name} that it is not wanted`,
+      });
+    }
+  }
+
+  #isOf(file: string, folder: string): boolean {
+    return this.#packages.whole(file)?.folder === folder;
+  }
+
   #say(diagnostic: Diagnostic): void {
     this.#diagnostics.set(JSON.stringify(diagnostic), diagnostic);
   }
@@ -824,6 +914,18 @@ class Tracer {
   #where(where: string): string {
     return where.startsWith(`${this.#root}/`) ? where.slice(this.#root.length + 1) : where;
   }
+}
+
+/** What can be reached from a file. */
+function reached(start: string, graph: ReadonlyMap<string, readonly string[]>): ReadonlySet<string> {
+  const found = new Set<string>();
+  const open = [start];
+  for (let file = open.pop(); file !== undefined; file = open.pop()) {
+    if (found.has(file)) continue;
+    found.add(file);
+    open.push(...(graph.get(file) ?? []));
+  }
+  return found;
 }
 
 /** What `require` takes for a file: its name, the name without the extension, the folder of an index. */
