@@ -7,6 +7,7 @@ import { compareStrings, statOrUndefined } from "../base/files.ts";
 import type { BinaryProgram, GroundRequest, NodeProgram, Program } from "../closure/closure.ts";
 import { parseElf } from "../closure/elf/parse.ts";
 import { withFile } from "../closure/elf/reader.ts";
+import { readTraced } from "../closure/node/traced.ts";
 import { formatPlatform, type Platform, parsePlatform, platformOfArch } from "../image/platform.ts";
 import { parseReference } from "../image/reference.ts";
 import { LOCK_NAME } from "../sources/lock.ts";
@@ -220,6 +221,7 @@ async function planNode(
     include: options.include ?? [],
     exclude: options.exclude ?? [],
     external: options.external ?? [],
+    traced: await readTraced(folder),
     sourcemap: options.sourcemap ?? false,
     runtime: await planRuntime(folder, manifest, options.node, platforms, cwd),
   };

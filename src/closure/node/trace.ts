@@ -16,6 +16,7 @@ import { type Code, isCode, Loader } from "./load.ts";
 import { Packages, type Scope, splitSpecifier } from "./packages.ts";
 import { APP, type NodeProject, nodeArch } from "./project.ts";
 import { type Resolution, Resolver, type Style } from "./resolve.ts";
+import { TRACE_NAME, type TracedFile } from "./traced.ts";
 import { TsConfigs } from "./tsconfig.ts";
 
 /** A module of the closure. `code` is there for JavaScript and TypeScript. */
@@ -71,6 +72,11 @@ interface Unresolved {
   readonly column: number;
   readonly message: string;
 }
+
+/** Says something about a place in code. */
+type Warn = (
+  diagnostic: Omit<Diagnostic, "file" | "line" | "severity"> & Partial<Pick<Diagnostic, "severity">>,
+) => void;
 
 /** An addon that the target cannot load, where it has nothing else; whether that is an error is known at the end. */
 interface Foreign {
@@ -158,6 +164,7 @@ class Tracer {
     const file = this.#disk.realpath(entry);
     this.#module(file, { kind: "entry" });
     await this.#include();
+    for (const one of this.#project.traced) this.#traced(one);
     this.#context.report({ type: "stage", name: "trace" });
     let breath = performance.now();
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
@@ -365,25 +372,56 @@ class Tracer {
     }
   }
 
+  /** What a run needed, as long as it is there and may be in an image of this platform. */
+  #traced({ file, how, from, specifier }: TracedFile): void {
+    const place = path.join(this.#folder, file);
+    const asker = path.join(this.#folder, from);
+    if (!this.#disk.isFile(place)) {
+      this.#say({
+        code: "trace-stale",
+        severity: "warning",
+        message: `names ${file}, which is not there`,
+        file: TRACE_NAME,
+        hint: "run slim trace again",
+      });
+      return;
+    }
+    const reason: Reason = { kind: "trace", from: this.#image(asker), file: TRACE_NAME, what: specifier ?? file };
+    const real = this.#disk.realpath(place);
+    if (this.#asOnTarget({ type: "file", file: real }).type === "missing") return;
+    if (how === "read" || !isCode(real)) this.#rawQuietly(real, reason);
+    else if (this.#isAllowed(real, reason)) this.#start(real, reason);
+    if (specifier === undefined || !this.#uses.has(real)) return;
+    for (const style of ["require", "import"] as const) {
+      const found = this.#resolver.resolve(specifier, asker, style);
+      if (found.type === "file" && found.file === real && found.base !== undefined)
+        this.#carried.push({ specifier, style, target: real, base: found.base });
+    }
+  }
+
   #whole(folder: string, reason: Reason): void {
     for (const file of this.#disk.below(folder)) this.#rawQuietly(file, reason);
   }
 
-  /** As one of many: what looks like a secret, or is excluded, stays out. */
+  /** As one of many: what looks like a secret, is excluded or is for another machine stays out. */
   #rawQuietly(file: string, reason: Reason): void {
     const real = this.#disk.realpath(file);
-    if (!isWithin(real, this.#root) || this.#isExcluded(real)) return;
-    if (real.endsWith(".node") && this.#misfit(real) !== undefined) return;
-    if (!this.#included.has(real) && isCredential(real, () => this.#disk.read(real))) {
-      this.#say({
-        code: "credential-left-out",
-        severity: "warning",
-        message: `${this.#relative(real)} looks like a secret and is left out`,
-        ...(reason.file === undefined ? {} : { file: reason.file }),
-        ...(reason.line === undefined ? {} : { line: reason.line }),
-        hint: `add it on purpose with --include ${this.#relative(real)}`,
-      });
-    } else this.#raw(real, reason);
+    if (this.#isAllowed(real, reason)) this.#raw(real, reason);
+  }
+
+  #isAllowed(file: string, reason: Reason): boolean {
+    if (!isWithin(file, this.#root) || this.#isExcluded(file)) return false;
+    if (file.endsWith(".node") && this.#misfit(file) !== undefined) return false;
+    if (this.#included.has(file) || !isCredential(file, () => this.#disk.read(file))) return true;
+    this.#say({
+      code: "credential-left-out",
+      severity: "warning",
+      message: `${this.#relative(file)} looks like a secret and is left out`,
+      ...(reason.file === undefined ? {} : { file: reason.file }),
+      ...(reason.line === undefined ? {} : { line: reason.line }),
+      hint: `add it on purpose with --include ${this.#relative(file)}`,
+    });
+    return false;
   }
 
   // -- what a module asks for --------------------------------------------------------------------------------
@@ -459,7 +497,7 @@ class Tracer {
       line: place.line,
       what: what.replaceAll(ANY, "*").replace(`${this.#root}/`, ""),
     });
-    const warn = (diagnostic: Omit<Diagnostic, "file" | "line" | "severity">) => {
+    const warn: Warn = (diagnostic) => {
       if (soft) return;
       const severity = this.#packages.isOwn(file) ? "warning" : "info";
       this.#say({ severity, ...diagnostic, file: this.#relative(file), line: place.line });
@@ -491,11 +529,7 @@ class Tracer {
         return;
       case "unknown":
         if (ask.guarded) this.#trying.add(file);
-        warn({
-          code: "unknown-require",
-          message: `what ${ask.style === "import" ? "import()" : "require()"} loads here is known only when it runs`,
-          hint: "add the files with --include",
-        });
+        this.#unknown(file, `what ${ask.style === "import" ? "import()" : "require()"} loads here`, warn);
         return;
       case "hooks":
         this.#registersHooks = true;
@@ -600,7 +634,7 @@ class Tracer {
     ask: Extract<Ask, { specifier: string }>,
     reason: Reason,
     edges: Edge[],
-    warn: (diagnostic: Omit<Diagnostic, "file" | "line" | "severity">) => void,
+    warn: Warn,
   ): void {
     const { specifier } = ask;
     const absolute = specifier.startsWith("file:")
@@ -619,11 +653,7 @@ class Tracer {
           ? this.#find(split.name, path.dirname(ask.from))
           : undefined;
       if (split === undefined || folder === undefined) {
-        warn({
-          code: "unknown-require",
-          message: `which module "${specifier.replaceAll(ANY, "*")}" is, is known only when it runs`,
-          hint: "add the package with --include",
-        });
+        this.#unknown(module.file, `which module "${specifier.replaceAll(ANY, "*")}" is`, warn);
         return;
       }
       const pattern = path.join(folder, specifier.slice(split.name.length));
@@ -643,6 +673,19 @@ class Tracer {
       edges.push({ specifier: pathToFileURL(file).href, style, target: this.#disk.realpath(file) });
       this.#module(this.#disk.realpath(file), reason, !this.#packages.isOwn(file));
     }
+  }
+
+  /** What no reading of the code can tell, unless a run has shown it. */
+  #unknown(file: string, what: string, warn: Warn): void {
+    const from = path.relative(this.#folder, file).split(path.sep).join("/");
+    const shown = this.#project.traced.some((one) => one.how === "load" && one.from === from);
+    warn({
+      code: "unknown-require",
+      message: `${what} is known only when it runs`,
+      ...(shown
+        ? { severity: "info", hint: `${TRACE_NAME} has what a run has loaded` }
+        : { hint: "add the files with --include, or let slim trace -- COMMAND note what a run loads" }),
+    });
   }
 
   /** Modules whose path fits a pattern. */
