@@ -26,6 +26,8 @@ export type Ask = {
    */
   | { readonly type: "path"; readonly use: PathUse; readonly path: string }
   | { readonly type: "program"; readonly program: string }
+  /** The module itself may end in an error, without a function of it being called. */
+  | { readonly type: "throw" }
   /** Hooks of the module loader in a thread of their own. */
   | { readonly type: "hooks" }
   /** Any string, in an app's own code: names of drivers, engines and folders are handed around like this. */
@@ -57,6 +59,8 @@ export interface AnalyzeOptions {
 
 interface State {
   readonly nested: boolean;
+  /** In a function that is not called where it stands. */
+  readonly inside: boolean;
   readonly guarded: boolean;
   /** Inside an expression whose path has been taken as a whole. */
   readonly taken: boolean;
@@ -99,7 +103,13 @@ class Analysis {
 
   run(): readonly Ask[] {
     this.#collect(this.#tree as acorn.AnyNode);
-    this.#visit(this.#tree as acorn.AnyNode, { nested: false, guarded: false, taken: false, shadowed: false });
+    this.#visit(this.#tree as acorn.AnyNode, {
+      nested: false,
+      inside: false,
+      guarded: false,
+      taken: false,
+      shadowed: false,
+    });
     const styles = new Set(this.#asks.flatMap((ask) => (ask.type === "unknown" ? [ask.style] : [])));
     for (const style of styles) {
       const type = style === "import" ? "dynamic" : "require";
@@ -185,8 +195,18 @@ class Analysis {
       case "ArrowFunctionExpression": {
         const shadowed =
           state.shadowed || node.params.some((param) => param.type === "Identifier" && param.name === "require");
-        return { nested: state.nested || !this.#called.has(node), guarded: state.guarded, taken: false, shadowed };
+        const called = this.#called.has(node);
+        return {
+          nested: state.nested || !called,
+          inside: state.inside || !called,
+          guarded: state.guarded,
+          taken: false,
+          shadowed,
+        };
       }
+      case "ThrowStatement":
+        if (!state.inside && !state.guarded) this.#asks.push({ type: "throw", offset: node.start });
+        return this.#path(node, state);
       case "IfStatement":
       case "ConditionalExpression":
       case "LogicalExpression":

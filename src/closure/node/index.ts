@@ -1,4 +1,4 @@
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import path from "node:path";
 import type { Context } from "../../base/context.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
@@ -6,6 +6,7 @@ import { CHUNK, compareStrings, hashFile } from "../../base/files.ts";
 import { digestOf } from "../../image/digest.ts";
 import type { Content } from "../../layer/entry.ts";
 import type { BundledModule, ClosureEntry, Component, LayerName, Reason } from "../types.ts";
+import type { Published } from "./absent.ts";
 import { commonJsStub, moduleStub } from "./bootstrap.ts";
 import { namesOf } from "./names.ts";
 import { type Lead, type PackedFile, writePack } from "./pack.ts";
@@ -23,9 +24,10 @@ export type { NodeClosure, NodeProject } from "./project.ts";
  * its place, and beside it what has to be a file.
  * @throws SlimError `CLOSURE` for an import that cannot be found, `SYNTAX` for code that does not parse,
  *   `CREDENTIAL` for a file that looks like a secret and is used by the code, `NOT_FOUND` for a missing entry
+ * @param published where packages for the target come from that are not installed here
  */
-export async function nodeClosure(context: Context, project: NodeProject): Promise<NodeClosure> {
-  const traced = await trace(context, project);
+export async function nodeClosure(context: Context, project: NodeProject, published?: Published): Promise<NodeClosure> {
+  const traced = await trace(context, project, published);
   const down = project.mode === "bundle" ? stepDown(traced) : undefined;
   const assembly = new Assembly(project, traced);
   if (project.mode === "bundle" && down === undefined) await assembly.bundle();
@@ -280,9 +282,11 @@ class Assembly {
   async #real(file: string, reasons: readonly Reason[]): Promise<void> {
     const name = this.#relative(file);
     if (this.#entries.has(`${APP}/${name}`)) return;
-    const { digest, size } = await hashFile(file);
-    const open = () => createReadStream(file, { highWaterMark: CHUNK });
-    const mode = statSync(file).mode & 0o100 ? 0o755 : 0o644;
+    const { disk } = this.#trace;
+    const source = disk.source(file);
+    const { digest, size } = await hashFile(source);
+    const open = () => createReadStream(source, { highWaterMark: CHUNK });
+    const mode = disk.isExecutable(file) ? 0o755 : 0o644;
     this.#add(name, file, { digest, size, open }, mode, reasons);
   }
 
@@ -330,9 +334,12 @@ class Assembly {
 
   /** Links in node_modules folders, where code on disk could follow them. */
   #links(all = false): void {
-    const { disk, modules } = this.#trace;
+    const { disk, modules, carried } = this.#trace;
     const folders = [...this.#entries.keys()];
-    for (const { file, edges } of modules.values()) {
+    for (const { file, edges } of [
+      ...modules.values(),
+      ...carried.map((edge) => ({ file: edge.target, edges: [edge] })),
+    ]) {
       for (const { specifier, base } of edges) {
         const name = splitSpecifier(specifier)?.name;
         if (base === undefined || name === undefined) continue;
