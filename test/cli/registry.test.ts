@@ -3,13 +3,12 @@ import path from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { esbuildBinary } from "../support/esbuild-binary.ts";
 import { lockedProject, workFolder } from "../support/project.ts";
-import { hasTool, type RealRegistry, run, startRegistry } from "../support/registry-server.ts";
+import { type RealRegistry, run, startRegistry } from "../support/registry-server.ts";
 import { type Printed, type SlimRun, slim } from "../support/slim.ts";
+import { testWith } from "../support/tools.ts";
 
 const work = workFolder(test);
-const there = hasTool("docker-registry") && hasTool("htpasswd", "apache2-utils");
-const real = there ? test : test.skip;
-if (!there) test("skipped: docker-registry or apache2-utils is missing", (t) => t.not(process.env.CI, "true"));
+const real = testWith(test, "docker-registry", "htpasswd");
 
 const secret = "correct horse: battery";
 const none = /401: UNAUTHORIZED authentication required \(no credentials were found; log in with: slim login \S+\)$/;

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -20,15 +20,6 @@ export interface ServerOptions {
   /** Lines below `auth:` or `http:` and the like, in the server's own YAML. */
   readonly auth?: (folder: string) => string;
   readonly tls?: { readonly certificate: string; readonly key: string };
-}
-
-/** Whether a Debian tool is there, after trying to install its package where that is allowed. */
-export function hasTool(command: string, packageName = command): boolean {
-  const there = () => spawnSync("which", [command]).status === 0;
-  if (there()) return true;
-  if (process.getuid?.() !== 0) return false;
-  spawnSync("apt-get", ["install", "-y", "--no-install-recommends", packageName], { stdio: "ignore" });
-  return there();
 }
 
 export async function freePort(): Promise<number> {

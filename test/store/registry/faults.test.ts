@@ -10,7 +10,8 @@ import type { Manifest } from "../../../src/image/types.ts";
 import { RegistryClient } from "../../../src/store/registry/index.ts";
 import { type FaultPlan, FaultProxy, faults, randomOf } from "../../support/registry-faults.ts";
 import { contextOf, imageOf } from "../../support/registry-images.ts";
-import { hasTool, startRegistry } from "../../support/registry-server.ts";
+import { startRegistry } from "../../support/registry-server.ts";
+import { testWith } from "../../support/tools.ts";
 
 /** Every run is decided by its number: a failure names it, and SLIM_FAULT_RUN=number repeats it alone. */
 const RUNS = Number(process.env.SLIM_FAULT_RUNS ?? 1008);
@@ -21,9 +22,7 @@ const REQUESTS = 38;
 // Long enough for a machine that has other things to do: what stalls by plan stalls for good.
 const timing = { pause: 3, second: 20, stall: 1500, answer: 2000, connect: 3000, tries: 5 };
 
-const there = hasTool("docker-registry");
-const real = there ? test.serial : test.skip;
-if (!there) test("skipped: docker-registry is missing", (t) => t.not(process.env.CI, "true"));
+const real = testWith(test.serial, "docker-registry");
 
 /** Every fault meets every kind of request; some last, until the client has to give up. */
 function planOf(run: number): FaultPlan & { readonly other: number } {
@@ -40,10 +39,8 @@ const PARTS = 4;
 for (let part = 0; part < PARTS; part += 1) {
   const all = Array.from({ length: RUNS }, (_, run) => run).filter((run) => run % PARTS === part);
   const runs = only === undefined ? all : part === 0 ? [Number(only)] : [];
-  real(
-    `a push of ten layers ends well or clearly, whatever fails (${runs.length} runs, part ${part + 1})`,
-    pushAll,
-    runs,
+  real(`a push of ten layers ends well or clearly, whatever fails (${runs.length} runs, part ${part + 1})`, (t) =>
+    pushAll(t, runs),
   );
 }
 
