@@ -66,7 +66,8 @@ function isMissing(tool: string): boolean {
   return spawnSync("sh", ["-c", 'command -v "$0"', tool]).status !== 0;
 }
 
-function skip(t: ExecutionContext, what: string): false {
+/** Ends a test, or a part of it, for want of something; with CI=true it fails. */
+export function skip(t: ExecutionContext, what: string): false {
   if (process.env.CI === "true") t.fail(`${what} is missing`);
   else {
     t.log(`skipped: ${what} is missing`);
