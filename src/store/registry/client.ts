@@ -130,10 +130,13 @@ export class RegistryClient implements Store {
     options: CopyOptions = {},
   ): Promise<readonly RegistryOutput[]> {
     const reference = parseReference(ref);
-    const from = source.#repository(context, reference, "pull");
-    const tree = await pullTree(from, tagOrDigest(reference), options.platform);
+    const tree = await source.#nearest(context, reference, (from) =>
+      pullTree(from, tagOrDigest(reference), options.platform),
+    );
     const outputs = await this.#pushTree(context, tree, refs, options);
     if (options.referrers !== true) return outputs;
+    // A mirror need not know all that refers to an image.
+    const from = source.#repository(context, reference, "pull");
     await eachReferrer(from, digestsOf(tree), async (digest) => {
       const referrer = await pullTree(from, digest);
       const places = byRepository(refs).map(([{ host, repository }]) => `${host}/${repository}@${digest}`);
@@ -223,13 +226,13 @@ export class RegistryClient implements Store {
   /** Reads from the first mirror that can, else from the registry itself, whose answer is final. */
   async #nearest<T>(context: Context, reference: Reference, read: (repository: Repository) => Promise<T>): Promise<T> {
     for (const mirror of this.#options.mirrors?.[reference.host] ?? []) {
-      const host = parseHost(mirror);
+      const place = placeBelow(mirror, reference.repository);
       try {
-        return await read(this.#repository(context, { ...reference, host }, "pull"));
+        return await read(this.#repository(context, place, "pull"));
       } catch (error) {
         throwIfAborted(context.signal);
         if (!(error instanceof SlimError)) throw error;
-        context.report({ type: "warning", message: `the mirror ${host} is passed over: ${error.toLine()}` });
+        context.report({ type: "warning", message: `the mirror ${mirror} is passed over: ${error.toLine()}` });
       }
     }
     return read(this.#repository(context, reference, "pull"));
@@ -262,6 +265,14 @@ function artifactTree({ artifactType, blobs, annotations }: Attachment, subject:
   const bytes = Buffer.from(JSON.stringify(content));
   const descriptor = { mediaType: mediaTypes.manifest, digest: digestOf(bytes), size: bytes.length };
   return { descriptor, bytes, content, blobs: [...layers, empty], children: [] };
+}
+
+/** A mirror is a host, or a path on one, below which another host's repositories are. */
+function placeBelow(mirror: string, repository: string): Pick<Reference, "host" | "repository"> {
+  const [, hostname = "", path = ""] = /^(?:https?:\/\/)?([^/]*)\/*(.*?)\/*$/.exec(mirror) ?? [];
+  const name = path === "" ? repository : `${path}/${repository}`;
+  // Which host stands before it does not matter to a path.
+  return { host: parseHost(hostname), repository: parseRepository(`localhost/${name}`, mirror).repository };
 }
 
 type Group = [Reference, ...Reference[]];

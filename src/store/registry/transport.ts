@@ -35,12 +35,29 @@ export interface Answer {
 
 const LIMIT = 1024 * 1024;
 const HOPS = 10;
+/** On this host nobody else is on the way: what does not listen now was, as a rule, not started. */
+const REFUSED_HERE = 3;
+
 /** Marks, as the cause of an error, a failure that another try may not meet. */
-class Passing extends Error {}
+class Passing extends Error {
+  /** The most tries that it is worth. */
+  readonly tries: number;
+
+  constructor(message: string, cause: unknown, tries = Number.POSITIVE_INFINITY) {
+    super(message, { cause });
+    this.tries = tries;
+  }
+}
 
 /** Whether a failure of the network is worth another try. */
 export function isPassing(error: unknown): boolean {
   return error instanceof SlimError && error.cause instanceof Passing;
+}
+
+/** How many tries a failure is worth at most. */
+export function triesFor(error: unknown): number {
+  const cause = error instanceof SlimError ? error.cause : undefined;
+  return cause instanceof Passing ? cause.tries : Number.POSITIVE_INFINITY;
 }
 
 /**
@@ -172,7 +189,7 @@ export class Transport {
     if (error instanceof SlimError) return error;
     const where = redactUrl(request.url.href);
     if (watch.stalled !== undefined) {
-      const cause = new Passing("stalled", { cause: error });
+      const cause = new Passing("stalled", error);
       return new SlimError("NETWORK", `nothing came or went for ${watch.stalled / 1000} seconds`, { where, cause });
     }
     const code = codeIn(error);
@@ -182,10 +199,11 @@ export class Transport {
       finalCodes[code] ??
       (/^(CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|ERR_TLS)/.test(code) ? badCertificate : undefined);
     const message = `${known?.message ?? "the connection failed"}: ${code}`;
+    const tries = code === "ECONNREFUSED" && isLoopback(request.url.hostname) ? REFUSED_HERE : undefined;
     return new SlimError("NETWORK", message, {
       where,
       hint: known?.hint ?? "check the network and the proxy settings",
-      cause: known === undefined ? new Passing(message, { cause: error }) : error,
+      cause: known === undefined ? new Passing(message, error, tries) : error,
     });
   }
 
