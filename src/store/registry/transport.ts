@@ -60,6 +60,9 @@ export function triesFor(error: unknown): number {
   return cause instanceof Passing ? cause.tries : Number.POSITIVE_INFINITY;
 }
 
+/** Loaded with the first request, and asked for once: an import is not free, also of what is loaded. */
+let nodeFetch: Promise<typeof import("node-fetch")> | undefined;
+
 /**
  * HTTP for one registry host: redirects by hand, proxies, certificates, timeouts. Knows nothing of
  * tokens; `Authorization` it sends to the host of the request and to no other.
@@ -132,7 +135,8 @@ export class Transport {
 
   async #exchange(context: Context, request: HttpRequest): Promise<Answer> {
     throwIfAborted(context.signal);
-    const { default: fetch } = await import("node-fetch");
+    nodeFetch ??= import("node-fetch");
+    const { default: fetch } = await nodeFetch;
     const agent = await this.#agentFor(context, request.url);
     const watch = new Watch(context.signal, this.timing, request.body);
     let streaming = false;
