@@ -26,19 +26,22 @@ export function withRegistryOptions<T>(yargs: Argv<T>): Argv<T> {
 export async function registryOptions(parsed: RegistryArguments): Promise<RegistryOptions> {
   const files = parsed.ca === undefined ? [] : many(parsed.ca);
   const registryConfig = single("--registry-config", parsed["registry-config"]);
-  const ca = await Promise.all(
-    files.map((file) =>
-      readFile(file, "utf8").catch((error: unknown) => {
-        throw ioError(error, file, "read");
-      }),
-    ),
-  );
+  const ca = await Promise.all(files.map(readCertificates));
   return {
     ...(parsed.insecure === undefined ? {} : { insecure: parsed.insecure }),
     ...(ca.length === 0 ? {} : { ca }),
     ...(registryConfig === undefined ? {} : { registryConfig }),
     ...(parsed.mirror === undefined ? {} : { mirrors: mirrorsOf(many(parsed.mirror)) }),
   };
+}
+
+async function readCertificates(file: string): Promise<string> {
+  const text = await readFile(file, "utf8").catch((error: unknown) => {
+    throw ioError(error, file, "read");
+  });
+  // Node.js would take no notice of it.
+  if (!text.includes("-----BEGIN ")) throw new SlimError("CONFIG", "holds no certificate in PEM form", { where: file });
+  return text;
 }
 
 /** Mirrors by host, in the order in which they were given. */

@@ -26,6 +26,7 @@ export interface Destination {
  * @throws SlimError `NOT_FOUND` when there is nothing at the path, `CONFIG` for a reference that is none
  */
 export async function openStore(source: string, cwd: string, options: RegistryOptions = {}): Promise<Source> {
+  checkNamed(source);
   const engine = engineOf(source);
   if (engine !== undefined) return { store: engineStore(engine.name), ref: engine.ref };
   const [, scheme, rest = source] = schemed.exec(source) ?? [];
@@ -50,6 +51,7 @@ export async function openStore(source: string, cwd: string, options: RegistryOp
  * @throws SlimError `CONFIG`
  */
 export function openDestination(destination: string, cwd: string, options: RegistryOptions = {}): Destination {
+  checkNamed(destination);
   const engine = engineOf(destination);
   if (engine !== undefined) {
     return { store: engineStore(engine.name), refs: [formatReference(parseReference(engine.ref))] };
@@ -63,6 +65,13 @@ export function openDestination(destination: string, cwd: string, options: Regis
   const place = path.resolve(cwd, colon > 0 ? rest.slice(0, colon) : rest);
   const refs = colon > 0 ? [rest.slice(colon + 1)] : [];
   return { store: scheme === "oci" ? folderStore(place) : archiveStore(place), refs };
+}
+
+function checkNamed(text: string): void {
+  if (text === "") throw new SlimError("CONFIG", "no image is named");
+  if (/^(?:oci|archive|docker|podman):$/.test(text)) {
+    throw new SlimError("CONFIG", "names nothing after the colon", { where: text });
+  }
 }
 
 const schemed = /^(oci|archive):(.+)$/;

@@ -153,7 +153,11 @@ real("login, what is done with it, and logout; the secret is nowhere to be seen"
     return result;
   };
   failed(t, await slim(["push", archive, ref]), none);
-  failed(t, await slim(["login", host, "-u", "me", "--password-stdin"], "wrong\n"), /cannot log in: .*401/);
+  failed(
+    t,
+    await slim(["login", host, "-u", "me", "--password-stdin"], "wrong\n"),
+    /cannot log in: .*401.*\(check the user name and the password.*\)$/,
+  );
   failed(t, await slim(["login", host, "-u", "me"]), /user name and password are both needed/);
 
   const login = succeeded(t, await slim(["login", host, "-u", "me", "--password-stdin", "--verbose"], `${secret}\n`));
@@ -167,6 +171,7 @@ real("login, what is done with it, and logout; the secret is nowhere to be seen"
   failed(t, await slim(["inspect", ref]), none);
   t.regex((await slim(["logout", host])).stderr, /^no login for /);
 
+  failed(t, await slim(["push", archive, ref, "--registry-config", "none.json"]), /none\.json: .*no such file/);
   const wrong = path.join(work, "wrong.json");
   await writeFile(wrong, JSON.stringify({ auths: { [host]: { username: "me", password: "outdated" } } }));
   const refused = await slim(["push", archive, ref, "--registry-config", wrong]);
@@ -189,4 +194,68 @@ real("a config.json keeps what else it says, and its mode becomes the owner's al
   t.like(written, { psFormat: "table", auths: { "example.com": { auth: "YTpi" } } });
   t.is(Buffer.from(written.auths[host].auth, "base64").toString(), `me:${secret}`);
   t.is((await stat(config)).mode & 0o777, 0o600);
+});
+
+real("a credential helper that is not installed: public things work, a login fails, and neither waits", async (t) => {
+  const { host } = await registryOf(t);
+  const passwords = path.join(work, "htpasswd-3");
+  await writeFile(passwords, await run("htpasswd", ["-Bbn", "me", secret]));
+  const closed = await registryOf(t, { auth: () => `  htpasswd: {realm: slim, path: ${passwords}}` });
+  const { archive } = await smallArchive("helped");
+  const { slim, config } = person("helpless");
+  await mkdir(path.dirname(config), { recursive: true });
+  await writeFile(config, JSON.stringify({ credsStore: "absent" }));
+  const began = performance.now();
+  succeeded(t, await slim(["push", archive, `${host}/a:1`]));
+  const refused = await slim(["push", archive, `${closed.host}/a:1`]);
+  t.is(refused.code, 1);
+  t.regex(refused.stderr, /^warning: the configured credential helper docker-credential-absent is not installed$/m);
+  t.regex(refused.stderr, /^error: .*no credentials were found.*$/m);
+  failed(
+    t,
+    await slim(["login", host, "-u", "me", "--password-stdin"], "x"),
+    /docker-credential-absent: .*not installed/,
+  );
+  t.true(performance.now() - began < 30_000, `${performance.now() - began} ms`);
+});
+
+real("what is wrong is said in one line", async (t) => {
+  const { host } = await registryOf(t);
+  const { slim } = person("mistaken");
+  const { archive } = await smallArchive("fine");
+  const ref = `${host}/a:1`;
+  succeeded(t, await slim(["push", archive, ref]));
+  const text = path.join(work, "text.yml");
+  await writeFile(text, "no: archive\n");
+  for (const [args, line] of [
+    [["push", "", ref], /no image is named/],
+    [["push", archive, ""], /"": names no repository/],
+    [["push", text, ref], /text\.yml: is not a tar archive/],
+    [["push", archive, ref, "--ca", text], /text\.yml: holds no certificate in PEM form/],
+    [["push", archive, ref, "--mirror", "docker.io"], /--mirror: "docker\.io" is not HOST=MIRROR/],
+    [["copy", ref, "oci:"], /oci:: names nothing after the colon/],
+    [["copy", "podman:", "x.tar"], /podman:: names nothing after the colon/],
+    [["copy", ref, "x.tar", "--platform", "linux/s390x"], /is for linux\/amd64, not linux\/s390x/],
+    [["copy", ref, `${host}/b:1`, "--platform", "linux/s390x"], /is for linux\/amd64, not linux\/s390x/],
+    [["copy", archive, `${host}/b:1`, "--platform", "linux/s390x"], /is for linux\/amd64, not linux\/s390x/],
+    [["copy", ref, "x.tar", "--referrers"], /referrers are only copied from registry to registry/],
+    [["push", archive, "127.0.0.1:1/a:1"], /nothing listens there: ECONNREFUSED \(.+\)/],
+  ] as const) {
+    failed(t, await slim(args), line);
+  }
+  const login = await slim(["login", "127.0.0.1:1", "-u", "me", "--password-stdin"], "x");
+  failed(t, login, /nothing listens there: ECONNREFUSED/);
+});
+
+real("what is read from a registry is looked for in its mirrors first", async (t) => {
+  const { host } = await registryOf(t);
+  const { slim } = person("mirrored");
+  const { archive, digest } = await smallArchive("mirrored");
+  succeeded(t, await slim(["push", archive, `${host}/cache/team/app:1`]));
+  const mirrors = ["--mirror", `registry.invalid=${host}/none`, "--mirror", `registry.invalid=${host}/cache`];
+  const read = await slim(["inspect", "registry.invalid/team/app:1", "--json", ...mirrors]);
+  t.is(JSON.parse(succeeded(t, read).stdout).digest, digest);
+  t.regex(read.stderr, /^warning: the mirror \S+\/none is passed over: .+\n$/);
+  const copied = await slim(["copy", "registry.invalid/team/app:1", "mirrored-copy.tar", ...mirrors]);
+  t.is(succeeded(t, copied).stdout, `${path.join(work, "mirrored-copy.tar")}\n`);
 });

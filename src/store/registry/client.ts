@@ -182,7 +182,11 @@ export class RegistryClient implements Store {
   async login(context: Context, host: string, login: Login): Promise<string> {
     const name = parseHost(host);
     const session = new Session(name, { ...this.#options, credentials: { [name]: login } });
-    await session.request(context, { method: "GET", to: "/v2/", scopes: [], doing: "log in", accept: [404] });
+    await session
+      .request(context, { method: "GET", to: "/v2/", scopes: [], doing: "log in", accept: [404] })
+      .catch((error: unknown) => {
+        throw refusedLogin(error);
+      });
     const place = await storeLogin(context, this.#options, name, login);
     this.#sessions.delete(name);
     return place;
@@ -265,6 +269,13 @@ function artifactTree({ artifactType, blobs, annotations }: Attachment, subject:
   const bytes = Buffer.from(JSON.stringify(content));
   const descriptor = { mediaType: mediaTypes.manifest, digest: digestOf(bytes), size: bytes.length };
   return { descriptor, bytes, content, blobs: [...layers, empty], children: [] };
+}
+
+/** Who has just typed a password is not told to log in. */
+function refusedLogin(error: unknown): unknown {
+  if (!(error instanceof SlimError) || error.code !== "AUTH") return error;
+  const hint = "check the user name and the password; many registries want a token in its place";
+  return new SlimError(error.code, error.message, { where: error.where, cause: error.cause, hint });
 }
 
 /** A mirror is a host, or a path on one, below which another host's repositories are. */

@@ -199,15 +199,17 @@ export class Transport {
     const code = codeIn(error);
     if (code === undefined) return error;
     if (code === INTERNAL) return refusedAddress(request.url, "leads into an internal network");
-    const known =
+    const refused = code === "ECONNREFUSED" ? nothingListens : undefined;
+    const final =
       finalCodes[code] ??
       (/^(CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|ERR_TLS)/.test(code) ? badCertificate : undefined);
+    const known = final ?? refused;
     const message = `${known?.message ?? "the connection failed"}: ${code}`;
-    const tries = code === "ECONNREFUSED" && isLoopback(request.url.hostname) ? REFUSED_HERE : undefined;
+    const tries = refused !== undefined && isLoopback(request.url.hostname) ? REFUSED_HERE : undefined;
     return new SlimError("NETWORK", message, {
       where,
       hint: known?.hint ?? "check the network and the proxy settings",
-      cause: known === undefined ? new Passing(message, error, tries) : error,
+      cause: final === undefined ? new Passing(message, error, tries) : error,
     });
   }
 
@@ -282,6 +284,11 @@ const INTERNAL = "EINTERNAL_ADDRESS";
 const badCertificate = {
   message: "its certificate is not trusted",
   hint: "name its CA with --ca, NODE_EXTRA_CA_CERTS or certs.d/HOST/ca.crt",
+};
+
+const nothingListens = {
+  message: "nothing listens there",
+  hint: "check the host and the port, and whether the registry runs",
 };
 
 /** Failures that another try would only repeat. */
