@@ -16,9 +16,17 @@ export interface RegistryArguments {
 export function withRegistryOptions<T>(yargs: Argv<T>): Argv<T> {
   return yargs.options({
     insecure: { type: "boolean", describe: "plain HTTP and unchecked certificates" },
-    ca: { type: "string", describe: "a file of certificates to trust; repeatable" },
-    "registry-config": { type: "string", describe: "a config.json or auth.json with the credentials" },
-    mirror: { type: "string", describe: "HOST=MIRROR: where to read a registry's images first; repeatable" },
+    ca: { type: "string", requiresArg: true, describe: "a file of certificates to trust; repeatable" },
+    "registry-config": {
+      type: "string",
+      requiresArg: true,
+      describe: "a config.json or auth.json with the credentials",
+    },
+    mirror: {
+      type: "string",
+      requiresArg: true,
+      describe: "HOST=MIRROR: where to read a registry's images first; repeatable",
+    },
   }) as unknown as Argv<T>;
 }
 

@@ -100,6 +100,19 @@ export function formatReference(reference: Reference): string {
   return `${host}/${repository}${tag === undefined ? "" : `:${tag}`}${digest === undefined ? "" : `@${digest}`}`;
 }
 
+/** Whether two texts name the same image: `alpine` is `docker.io/library/alpine:latest`. What is no reference names none. */
+export function isSameName(one: string, other: string): boolean {
+  const full = (text: string) => {
+    const reference = parseReference(text);
+    return formatReference({ ...reference, tag: reference.tag ?? "latest" });
+  };
+  try {
+    return full(one) === full(other);
+  } catch {
+    return false;
+  }
+}
+
 /** What is asked for in a registry: the digest where there is one, else the tag, else `latest`. */
 export function tagOrDigest(reference: Reference): string {
   return reference.digest ?? reference.tag ?? "latest";

@@ -56,9 +56,11 @@ export function openDestination(destination: string, cwd: string, options: Regis
   if (engine !== undefined) {
     return { store: engineStore(engine.name), refs: [formatReference(parseReference(engine.ref))] };
   }
-  const [, scheme, rest] = schemed.exec(destination) ?? [];
-  if (scheme === undefined || rest === undefined) {
-    if (looksLikePath(destination)) return { store: archiveStore(path.resolve(cwd, destination)), refs: [] };
+  if (destination.endsWith("/") && schemed.exec(destination) === null) {
+    throw new SlimError("CONFIG", "is a folder", { where: destination, hint: `for an OCI layout: oci:${destination}` });
+  }
+  const [, scheme, rest = destination] = schemed.exec(destination) ?? [];
+  if (scheme === undefined && !looksLikePath(destination)) {
     return { store: new RegistryClient(options), refs: [formatReference(parseReference(destination))] };
   }
   const colon = rest.indexOf(":");
@@ -67,11 +69,22 @@ export function openDestination(destination: string, cwd: string, options: Regis
   return { store: scheme === "oci" ? folderStore(place) : archiveStore(place), refs };
 }
 
+/** What is called otherwise there; here it would be the name of a repository. */
+const skopeos = new Map([
+  ["oci-archive", "archive"],
+  ["docker-archive", "archive"],
+  ["docker-daemon", "docker"],
+  ["containers-storage", "podman"],
+]);
+
 function checkNamed(text: string): void {
   if (text === "") throw new SlimError("CONFIG", "no image is named");
   if (/^(?:oci|archive|docker|podman):$/.test(text)) {
     throw new SlimError("CONFIG", "names nothing after the colon", { where: text });
   }
+  const [, theirs = "", rest] = /^([a-z-]+):(.+)$/.exec(text) ?? [];
+  const ours = skopeos.get(theirs);
+  if (ours !== undefined) throw new SlimError("CONFIG", "is skopeo's word", { where: text, hint: `${ours}:${rest}` });
 }
 
 const schemed = /^(oci|archive):(.+)$/;

@@ -108,6 +108,18 @@ real("push, copy, inspect and doctor", async (t) => {
   t.is(pushed.stdout, `${host}/small@${digest}\n`);
   t.regex(pushed.stderr, /: 2 blobs sent \(.+\), 0 mounted, 0 already there$/m);
 
+  // Between all kinds of stores, by the names in them.
+  for (const [from, to] of [
+    [ref, "oci:layout:a"],
+    ["oci:layout:a", "archive:named.tar:team/b:2"],
+    ["named.tar:team/b:2", "./other.tar:c"],
+    ["./other.tar:c:latest", `${host}/kinds:1`],
+  ] as const) {
+    succeeded(t, await slim(["copy", from, to]));
+  }
+  t.is(JSON.parse(succeeded(t, await slim(["inspect", `${host}/kinds:1`, "--json"])).stdout).digest, digest);
+  failed(t, await slim(["copy", "oci:layout:b", "x.tar"]), /holds no image named b/);
+
   const json = succeeded(t, await slim(["copy", ref, `${host}/other:1`, "--json"]));
   t.like(JSON.parse(json.stdout).outputs[0], { digest, uploadedBlobs: 0, mountedBlobs: 2 });
   const back = path.join(work, "back.tar");
@@ -234,6 +246,8 @@ real("what is wrong is said in one line", async (t) => {
     [["push", archive, ref, "--ca", text], /text\.yml: holds no certificate in PEM form/],
     [["push", archive, ref, "--mirror", "docker.io"], /--mirror: "docker\.io" is not HOST=MIRROR/],
     [["copy", ref, "oci:"], /oci:: names nothing after the colon/],
+    [["copy", ref, "folder/"], /folder\/: is a folder \(for an OCI layout: oci:folder\/\)/],
+    [["copy", ref, "docker-daemon:x"], /docker-daemon:x: is skopeo's word \(docker:x\)/],
     [["copy", "podman:", "x.tar"], /podman:: names nothing after the colon/],
     [["copy", ref, "x.tar", "--platform", "linux/s390x"], /is for linux\/amd64, not linux\/s390x/],
     [["copy", ref, `${host}/b:1`, "--platform", "linux/s390x"], /is for linux\/amd64, not linux\/s390x/],
