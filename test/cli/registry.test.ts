@@ -3,6 +3,7 @@ import path from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { esbuildBinary } from "../support/esbuild-binary.ts";
 import { lockedProject, workFolder } from "../support/project.ts";
+import { StrictRegistry } from "../support/registry.ts";
 import { type RealRegistry, run, startRegistry } from "../support/registry-server.ts";
 import { type Printed, type SlimRun, slim } from "../support/slim.ts";
 import { testWith } from "../support/tools.ts";
@@ -94,6 +95,11 @@ real("build --push: two registries, several tags; again nothing is sent; after a
     // The layer and the config.
     t.true(output.uploadedBytes > app.size && output.uploadedBytes < app.size + 5000, String(output.uploadedBytes));
   }
+  // Where the layers were pushed before is known: they are mounted into another repository.
+  const moved = JSON.parse(
+    succeeded(t, await slim(["build", project, "--push", "--json", "-t", `${host}/team/moved:1`])).stdout,
+  ) as Printed;
+  t.like(moved.outputs[0], { digest: third.digest, mountedBlobs: 4, uploadedBlobs: 0 });
   const plain = succeeded(t, await slim(["build", project, "--push", "-t", refs[0] ?? ""]));
   t.is(plain.stdout, `${host}/team/app@${third.digest}\n`);
   t.regex(plain.stderr, /: 0 blobs sent \(0 B\), 0 mounted, 4 already there$/m);
@@ -149,6 +155,31 @@ real("push, copy, inspect and doctor", async (t) => {
     t.is(wrong.code, 2, args.join(" "));
     t.regex(wrong.stderr, /^slim: .+; see slim --help\n$/);
   }
+});
+
+test("Ctrl-C stops at once and leaves no tag", async (t) => {
+  let begun = () => {};
+  const interrupt = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
+  // A registry that takes an upload and never answers it.
+  const registry = await StrictRegistry.start({
+    intercept: ({ method }) => {
+      if (method === "PUT") begun();
+      return method === "PUT";
+    },
+  });
+  t.teardown(() => registry.stop());
+  const { archive } = await smallArchive("interrupted");
+  const pushing = slim(["push", archive, `${registry.host}/a:1`], { cwd: work, interrupt });
+  await interrupt;
+  const pressed = performance.now();
+  const { code, stdout, stderr } = await pushing;
+  t.is(code, 130, stderr);
+  t.true(performance.now() - pressed < 5000, `${performance.now() - pressed} ms`);
+  t.is(stdout, "");
+  t.is(registry.repository("a").tags.size, 0);
+  t.is(registry.uploads.size, 0);
 });
 
 real("login, what is done with it, and logout; the secret is nowhere to be seen", async (t) => {

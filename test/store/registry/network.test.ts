@@ -42,6 +42,20 @@ async function withImage(
   }
 }
 
+test("a registry at an IPv6 address; connections are kept", async (t) => {
+  await withRegistry({ address: "::1" }, async (registry) => {
+    const one = client();
+    await one.push(contextOf(), imageOf(), [`${registry.host}/a:1`]);
+    const image = (await one.read(contextOf(), `${registry.host}/a:1`)) as Image;
+    for (const layer of image.layers) await readAll(layer.open());
+    t.true(registry.isWhole("a", "1"));
+    t.true(registry.requests.every(({ headers }) => headers.host === registry.host));
+    t.true(registry.requests.length > 15);
+    // One that tried TLS, and one for all the rest; what is read and not yet ended needs another.
+    t.true(registry.connections <= 3, String(registry.connections));
+  });
+});
+
 test("a download goes on where it broke off", async (t) => {
   const ranges: (string | undefined)[] = [];
   const intercept = (exchange: Exchange) => {

@@ -13,6 +13,7 @@ import { copy, RegistryClient } from "../../../src/store/registry/index.ts";
 import { contextOf, imageOf, indexOf, readAll } from "../../support/registry-images.ts";
 import { freePort, type RealRegistry, run, type ServerOptions, startRegistry } from "../../support/registry-server.ts";
 import { TokenServer } from "../../support/registry-token.ts";
+import { slim } from "../../support/slim.ts";
 import { testWith } from "../../support/tools.ts";
 
 const tools = ["docker-registry", "skopeo", "htpasswd", "openssl"];
@@ -253,6 +254,13 @@ real("TLS with an own CA: named, in certs.d, and not at all", async (t) => {
     });
     t.is(error.code, "NETWORK");
     t.regex(error.toLine(), /its certificate is not trusted: .*--ca/);
+    // The command line: by its option, and by Node's own variable.
+    const env = { HOME: folder, DOCKER_CONFIG: undefined };
+    const read = (args: readonly string[], extra = {}) =>
+      slim(["validate", `${host}/a:1`, ...args], { env: { ...env, ...extra } });
+    t.is((await read(["--ca", made.ca])).code, 0);
+    t.is((await read([], { NODE_EXTRA_CA_CERTS: made.ca })).code, 0);
+    t.regex((await read([])).stderr, /^error: .*its certificate is not trusted: .*\n$/);
   });
 });
 
