@@ -60,7 +60,8 @@ const clients: readonly Client[] = [
   {
     engine: "containerd",
     program: "ctr",
-    ask: ["version"],
+    // Its own patience is ten seconds, of which a local socket needs none.
+    ask: ["--connect-timeout", "2s", "version"],
     takes: "everything",
     load: ["images", "import", "--all-platforms", "-"],
     from: "stdin",
@@ -104,6 +105,23 @@ export function engineStore(engine?: EngineName): Store {
       return { type: "engine", engine: client.engine, refs, sentBytes: await load(context, client, taken, refs) };
     },
   };
+}
+
+/** The engines that answer on this machine, by name. */
+export async function answeringEngines(context: Context): Promise<readonly EngineName[]> {
+  const answers = await Promise.all(
+    engineNames.map((name) =>
+      answering(context, name).then(
+        () => [name],
+        (error: unknown) => {
+          throwIfAborted(context.signal);
+          if (!(error instanceof SlimError)) throw error;
+          return [];
+        },
+      ),
+    ),
+  );
+  return answers.flat();
 }
 
 interface Found {

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { esbuildBinary } from "../support/esbuild-binary.ts";
@@ -24,7 +24,11 @@ function person(name: string) {
     XDG_RUNTIME_DIR: undefined,
   };
   const config = path.join(home, ".docker/config.json");
-  return { config, slim: (args: readonly string[], input = "") => slim(args, { cwd: work, env, input }) };
+  return {
+    config,
+    slim: (args: readonly string[], input = "", more: NodeJS.ProcessEnv = {}) =>
+      slim(args, { cwd: work, env: { ...env, ...more }, input }),
+  };
 }
 
 function succeeded(t: ExecutionContext, result: SlimRun): SlimRun {
@@ -260,6 +264,24 @@ real("a credential helper that is not installed: public things work, a login fai
     /docker-credential-absent: .*not installed/,
   );
   t.true(performance.now() - began < 30_000, `${performance.now() - began} ms`);
+});
+
+test("doctor without a registry: what it sees on the machine", async (t) => {
+  const { slim, config } = person("patient");
+  const empty = path.join(work, "no-engines");
+  await mkdir(empty);
+  const doctor = async () => succeeded(t, await slim(["doctor"], "", { PATH: empty })).stdout;
+  t.regex(await doctor(), /^engines +none answers\ncredentials +none found$/m);
+  await mkdir(path.dirname(config), { recursive: true });
+  const auths = { "https://index.docker.io/v1/": { auth: Buffer.from(`me:${secret}`).toString("base64") } };
+  await writeFile(config, JSON.stringify({ auths, credHelpers: { "x.example": "own" } }));
+  await writeFile(path.join(empty, "docker"), "#!/bin/sh\n");
+  await chmod(path.join(empty, "docker"), 0o755);
+  const said = await doctor();
+  t.regex(said, /^engines +docker$/m);
+  t.regex(said, /^credentials +x\.example \(docker-credential-own\), docker\.io \(~\/\.docker\/config\.json\)$/m);
+  await writeFile(config, "{");
+  t.regex(await doctor(), /^credentials +.*config\.json: is not a JSON object \(.+\)$/m);
 });
 
 real("what is wrong is said in one line", async (t) => {

@@ -105,6 +105,27 @@ export async function eraseLogin(
   return places;
 }
 
+/**
+ * The hosts that logins are configured for, and where; never what they are.
+ * @throws SlimError `CONFIG` for a damaged file
+ */
+export async function listLogins(
+  context: Context,
+  options: Pick<RegistryOptions, "registryConfig"> = {},
+): Promise<readonly string[]> {
+  const logins: string[] = [];
+  for (const file of configFiles(context, options.registryConfig)) {
+    const config = (await readConfig(file)) ?? {};
+    const { credHelpers, credsStore } = config;
+    for (const [host, helper] of Object.entries(isRecord(credHelpers) ? credHelpers : {})) {
+      logins.push(`${normalKey(host)} (docker-credential-${helper})`);
+    }
+    if (typeof credsStore === "string" && credsStore !== "") logins.push(`any (docker-credential-${credsStore})`);
+    for (const host of Object.keys(authsOf(config))) logins.push(`${normalKey(host)} (${shown(context, file)})`);
+  }
+  return logins;
+}
+
 /** The files that may hold credentials, the first of which is written to. */
 function configFiles({ env }: Context, chosen: string | undefined): readonly string[] {
   if (chosen !== undefined) return [chosen];
