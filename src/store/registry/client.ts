@@ -39,7 +39,10 @@ export interface PushOptions {
 export interface CopyOptions extends PushOptions {
   /** Only the image for this platform. */
   readonly platform?: Platform;
-  /** Also what refers to it (signatures, attestations), from registry to registry. */
+  /**
+   * What refers to it (signatures, attestations) is copied as well, from registry to registry, as far as
+   * that works; with true it must, with false it is left.
+   */
   readonly referrers?: boolean;
 }
 
@@ -130,19 +133,24 @@ export class RegistryClient implements Store {
     options: CopyOptions = {},
   ): Promise<readonly RegistryOutput[]> {
     const reference = parseReference(ref);
-    const tree = await source.#nearest(context, reference, (from) =>
-      pullTree(from, tagOrDigest(reference), options.platform),
-    );
-    const outputs = await this.#pushTree(context, tree, refs, options);
-    if (options.referrers !== true) return outputs;
-    // A mirror need not know all that refers to an image.
-    const from = source.#repository(context, reference, "pull");
-    await eachReferrer(from, digestsOf(tree), async (digest) => {
-      const referrer = await pullTree(from, digest);
-      const places = byRepository(refs).map(([{ host, repository }]) => `${host}/${repository}@${digest}`);
-      await this.#pushTree(context, referrer, places, options);
-      return digestsOf(referrer);
+    const { from, tree } = await source.#nearest(context, reference, async (from) => {
+      return { from, tree: await pullTree(from, tagOrDigest(reference), options.platform) };
     });
+    const outputs = await this.#pushTree(context, tree, refs, options);
+    if (options.referrers === false) return outputs;
+    try {
+      await eachReferrer(from, digestsOf(tree), async (digest) => {
+        const referrer = await pullTree(from, digest);
+        const places = byRepository(refs).map(([{ host, repository }]) => `${host}/${repository}@${digest}`);
+        await this.#pushTree(context, referrer, places, options);
+        return digestsOf(referrer);
+      });
+    } catch (error) {
+      throwIfAborted(context.signal);
+      if (options.referrers === true || !(error instanceof SlimError)) throw error;
+      const message = `not all that refers to the image was copied: ${error.toLine()}`;
+      context.report({ type: "warning", message });
+    }
     return outputs;
   }
 
