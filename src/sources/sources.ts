@@ -4,6 +4,7 @@ import { Debian } from "./debian/debian.ts";
 import { forget, type Lock, readLock, writeLock } from "./lock.ts";
 import { NodeRuntimes, type PrepareBinary } from "./node.ts";
 import { Npm } from "./npm.ts";
+import { PublishedPackages } from "./packages.ts";
 
 export interface SourcesOptions {
   /** Whose npm configuration counts. */
@@ -20,6 +21,7 @@ export class Sources {
   readonly cache: Cache;
   readonly debian: Debian;
   readonly node: NodeRuntimes;
+  readonly packages: PublishedPackages;
   /** The lock as it was found. */
   readonly before: Lock | undefined;
 
@@ -36,14 +38,9 @@ export class Sources {
       frozen,
       now: new Date(),
     });
-    this.node = new NodeRuntimes({
-      context,
-      cache,
-      npm: new Npm(context, options.folder),
-      lock: lock?.node,
-      frozen,
-      prepare,
-    });
+    const npm = new Npm(context, options.folder);
+    this.node = new NodeRuntimes({ context, cache, npm, lock: lock?.node, frozen, prepare });
+    this.packages = new PublishedPackages({ cache, npm, lock: lock?.packages, frozen });
   }
 
   /** @param prepare what is kept of a Node.js binary that was fetched */
@@ -55,8 +52,9 @@ export class Sources {
   get lock(): Lock | undefined {
     const node = this.node.lock;
     const debian = this.debian.lock;
-    if (node === undefined && debian === undefined) return undefined;
-    return { lockVersion: 1, ...(node && { node }), ...(debian && { debian }) };
+    const packages = this.packages.lock;
+    if (node === undefined && debian === undefined && packages === undefined) return undefined;
+    return { lockVersion: 1, ...(node && { node }), ...(packages && { packages }), ...(debian && { debian }) };
   }
 
   /** Writes down what was used, when that is more than the lock said. */
