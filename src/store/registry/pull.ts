@@ -43,7 +43,12 @@ export async function pullTree(repository: Repository, tagOrDigest: string, plat
   };
   if (platform === undefined) return read(tagOrDigest, 0);
   const chosen = await choosePlatform(repository, tagOrDigest, platform);
-  return read(chosen ?? tagOrDigest, 0);
+  const tree = await read(chosen ?? tagOrDigest, 0);
+  if (chosen === undefined && !isIndex(tree.content)) {
+    const { config } = await readImage(repository, tree, tree.content);
+    checkPlatform(config, platform, `${repository.where}:${tagOrDigest}`);
+  }
+  return tree;
 }
 
 /** The digest of the one image for a platform, or undefined where there is no index to choose from. */
@@ -62,8 +67,17 @@ async function choosePlatform(repository: Repository, name: string, platform: Pl
   });
 }
 
+/**
+ * Refuses an image that is for another platform than the one that was asked for.
+ * @throws SlimError `PLATFORM`
+ */
+export function checkPlatform(config: Platform, platform: Platform, where: string | undefined): void {
+  if (config.os === "unknown" || samePlatform(config, platform)) return;
+  throw new SlimError("PLATFORM", `is for ${formatPlatform(config)}, not ${formatPlatform(platform)}`, { where });
+}
+
 /** arm64 means arm64/v8, and arm means arm/v7, as containerd reads them. */
-function samePlatform(a: Platform, b: Platform): boolean {
+export function samePlatform(a: Platform, b: Platform): boolean {
   const variant = ({ architecture, variant }: Platform) =>
     variant ?? (architecture === "arm64" ? "v8" : architecture === "arm" ? "v7" : undefined);
   return a.os === b.os && a.architecture === b.architecture && variant(a) === variant(b);
