@@ -1,8 +1,10 @@
 import { SourceMap } from "node:module";
 import path from "node:path";
 import { SlimError } from "../../base/error.ts";
+import type { Compiler } from "./compiler.ts";
 import type { Disk } from "./disk.ts";
 import type { Packages } from "./packages.ts";
+import { hasRegisterHooks } from "./resolve.ts";
 import { type Format, Lines, parse, type Syntax, strip } from "./syntax.ts";
 import type { TsConfigs } from "./tsconfig.ts";
 
@@ -11,7 +13,7 @@ export interface Code {
   readonly syntax: Syntax;
   /** The text that is shipped. */
   readonly text: string;
-  /** Whether the project wants `emitDecoratorMetadata` for decorators in this file, which esbuild does not do. */
+  /** Whether the project wants `emitDecoratorMetadata` for decorators in this file, and nothing here does that. */
   readonly withoutMetadata?: boolean;
   /** Line and column in the source of a place in `syntax.text`. */
   readonly at: (offset: number) => { readonly line: number; readonly column: number };
@@ -34,11 +36,20 @@ export class Loader {
   readonly #disk: Disk;
   readonly #packages: Packages;
   readonly #configs: TsConfigs;
+  readonly #compiler: Compiler;
   readonly #node: string;
   readonly #sourcemap: boolean;
 
-  constructor(disk: Disk, packages: Packages, configs: TsConfigs, node: string, sourcemap: boolean) {
+  constructor(
+    disk: Disk,
+    packages: Packages,
+    configs: TsConfigs,
+    compiler: Compiler,
+    node: string,
+    sourcemap: boolean,
+  ) {
     this.#disk = disk;
+    this.#compiler = compiler;
     this.#packages = packages;
     this.#configs = configs;
     this.#node = node;
@@ -62,9 +73,11 @@ export class Loader {
     const { transform } = await import("esbuild");
     const options = this.#configs.options(file);
     const format = this.#typedFormat(file);
+    const typed = options.emitDecoratorMetadata === true && /^\s*@\w/m.test(source);
+    const compiled = typed ? await this.#compiler.compile(file, this.#configs.config(file) ?? "", options) : undefined;
     try {
-      const { code, map } = await transform(source, {
-        loader,
+      const { code, map } = await transform(compiled ?? source, {
+        loader: compiled === undefined ? loader : loader === "ts" ? "js" : "jsx",
         target: `node${this.#node}`,
         platform: "node",
         tsconfigRaw: { compilerOptions: withoutPaths(options) },
@@ -75,6 +88,10 @@ export class Loader {
         charset: "utf8",
         keepNames: false,
         ...(format === "commonjs" ? { format: "cjs" } : {}),
+        // As tsc does for "commonjs": without hooks an import needs the whole name of a file.
+        ...(/^commonjs$/i.test(options.module ?? "") && !hasRegisterHooks(this.#node)
+          ? { supported: { "dynamic-import": false } }
+          : {}),
       });
       const syntax = this.#parse(file, code, format);
       const lines = new Lines(code);
@@ -86,7 +103,7 @@ export class Loader {
           ? { line: origin.originalLine + 1, column: origin.originalColumn + 1 }
           : { line: 1, column: 1 };
       };
-      const withoutMetadata = options.emitDecoratorMetadata === true && /^\s*@\w/m.test(source);
+      const withoutMetadata = typed && compiled === undefined;
       const link = `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString("base64")}`;
       return { syntax, text: this.#sourcemap ? code + link : strip(syntax), at, withoutMetadata };
     } catch (cause) {

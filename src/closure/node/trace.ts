@@ -9,6 +9,7 @@ import type { Reason } from "../types.ts";
 import { Absent, foldersUp, type Published } from "./absent.ts";
 import { type Addons, abiOf, addonsOf, isCarrier, type Machine, misfit, suits } from "./addons.ts";
 import { type Ask, analyze, type PathUse } from "./analyze.ts";
+import { Compiler } from "./compiler.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
 import { ANY, pathOfUrl } from "./evaluate.ts";
@@ -154,7 +155,14 @@ class Tracer {
       folders: foldersUp(this.#folder, this.#root),
       find: this.#find.bind(this),
     });
-    this.#loader = new Loader(this.#disk, this.#packages, configs, project.target.node, project.sourcemap);
+    this.#loader = new Loader(
+      this.#disk,
+      this.#packages,
+      configs,
+      new Compiler(context, this.#disk, this.#root),
+      project.target.node,
+      project.sourcemap,
+    );
   }
 
   async run(): Promise<Trace> {
@@ -457,7 +465,7 @@ class Tracer {
         severity: "warning",
         message: "emitDecoratorMetadata is not applied: classes have no design:type metadata",
         file: this.#relative(file),
-        hint: "compile with tsc and build what it writes",
+        hint: "install typescript (5.6 or newer) in the project, or compile with tsc and build what it writes",
       });
     }
     const own = this.#packages.isOwn(file);
