@@ -36,18 +36,18 @@ export async function nodeClosure(context: Context, project: NodeProject, publis
 }
 
 /** Why this app cannot be a bundle, where it cannot. */
-function stepDown({ modules, packages, registersHooks }: Trace): Diagnostic | undefined {
-  if (
-    !registersHooks ||
-    ![...modules.values()].some((module) => module.kind === "module" && packages.isOwn(module.file))
-  )
-    return undefined;
-  return {
+function stepDown({ modules, packages, registersHooks, uses, entry }: Trace): Diagnostic | undefined {
+  const says = (message: string): Diagnostic => ({
     code: "files-mode",
     severity: "info",
-    message: "the app registers hooks for ES modules, which see only files: the files are shipped",
+    message: `${message}: the files are shipped`,
     hint: "nothing to do; --mode files says the same",
-  };
+  });
+  if (registersHooks && [...modules.values()].some((module) => module.kind === "module" && packages.isOwn(module.file)))
+    return says("the app registers hooks for ES modules, which see only files");
+  // Its place is taken by what starts the bundle.
+  if (uses.get(entry)?.raw && !typed(entry)) return says("the app reads its own entry");
+  return undefined;
 }
 
 class Assembly {
@@ -84,8 +84,8 @@ class Assembly {
     const main = modules.get(entry);
     const started = javascriptName(this.#relative(entry));
     this.#entrypoint = `${APP}/${started}`;
-    const esm = main?.kind === "module";
-    const own = esm ? started.replace(/\.[^./]*$/, ".bundle.cjs") : started;
+    // Hidden, so that code which lists the folder of the entry does not take it for one of the app's files.
+    const own = started.replace(/([^/]*?)(?:\.[^./]*)?$/, ".$1.pack");
     const placed = (file: string) => {
       const module = modules.get(file);
       return file === entry || (module !== undefined && this.#isShipped(module))
@@ -114,7 +114,6 @@ class Assembly {
     const { leads, aliases } = this.#resolution(placed);
     const { text, sizes } = await writePack({
       own,
-      runs: !esm,
       files: packed,
       leads,
       aliases,
@@ -125,8 +124,11 @@ class Assembly {
       .filter((module) => !this.#isReal(module.file) && !this.#isShipped(module))
       .map((module) => this.#bundled(module, sizes.get(placed(module.file)) ?? 0, placed));
     const reasons = uses.get(entry)?.reasons ?? [];
-    if (!esm || inside.length > 0) this.#made(own, text, entry, reasons, inside);
-    if (esm && !this.#hookless) this.#made(started, prelude + moduleStub(specifierOf(started, own)), entry, reasons);
+    if (inside.length > 0) this.#made(own, text, entry, reasons, inside);
+    if (main !== undefined && !this.#isShipped(main)) {
+      const stub = (main.kind === "module" ? moduleStub : commonJsStub)(specifierOf(started, own));
+      this.#made(started, prelude + stub, entry, reasons);
+    }
     await this.#metadata();
     this.#links();
   }
@@ -377,7 +379,7 @@ function typed(file: string): boolean {
 
 function specifierOf(from: string, to: string): string {
   const relative = path.posix.relative(path.posix.dirname(from), to);
-  return relative.startsWith(".") ? relative : `./${relative}`;
+  return relative.startsWith("../") ? relative : `./${relative}`;
 }
 
 /** Whether the bootstrap gets from one path to the other by trying extensions, as `require` does. */

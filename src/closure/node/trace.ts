@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import { type Context, throwIfAborted } from "../../base/context.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { SlimError } from "../../base/error.ts";
+import { compareStrings } from "../../base/files.ts";
 import { globExpression } from "../../base/glob.ts";
 import type { Reason } from "../types.ts";
 import { Absent, foldersUp, type Published } from "./absent.ts";
@@ -13,7 +14,7 @@ import { Compiler } from "./compiler.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
 import { ANY, pathOfUrl } from "./evaluate.ts";
-import { type Code, isCode, Loader } from "./load.ts";
+import { type Code, isCode, isTyped, Loader } from "./load.ts";
 import { Packages, type Scope, splitSpecifier } from "./packages.ts";
 import { APP, type NodeProject, nodeArch } from "./project.ts";
 import { type Resolution, Resolver, type Style } from "./resolve.ts";
@@ -128,6 +129,11 @@ class Tracer {
   #arrived: { readonly scope: Scope; readonly reason: Reason }[] = [];
   readonly #included: ReadonlySet<string>;
   readonly #carried: Edge[] = [];
+  /** Code that configures a package. */
+  readonly #configs = new Set<string>();
+  /** Plain words in the app's own code. */
+  readonly #words = new Set<string>();
+  #entry = "";
   #patchesLoader = false;
   #registersHooks = false;
 
@@ -170,22 +176,13 @@ class Tracer {
     if (!this.#disk.isFile(entry))
       throw new SlimError("NOT_FOUND", "there is no such entry file", { where: this.#project.entry });
     const file = this.#disk.realpath(entry);
+    this.#entry = file;
     this.#module(file, { kind: "entry" });
     await this.#include();
     for (const one of this.#project.traced) this.#traced(one);
     this.#context.report({ type: "stage", name: "trace" });
-    let breath = performance.now();
-    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-      // The work is synchronous; whoever wants to stop it, or to show progress, has to get a turn.
-      if (performance.now() - breath > TURN) {
-        await nextTurn();
-        breath = performance.now();
-      }
-      throwIfAborted(this.#context.signal);
-      // Before any code looks for them.
-      await this.#bringCarriers();
-      await this.#load(next.file, next.soft);
-    }
+    await this.#drain();
+    while (this.#configurations()) await this.#drain();
     this.#settle(file);
     return {
       entry: file,
@@ -199,6 +196,21 @@ class Tracer {
       packages: this.#packages,
       resolver: this.#resolver,
     };
+  }
+
+  async #drain(): Promise<void> {
+    let breath = performance.now();
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      // The work is synchronous; whoever wants to stop it, or to show progress, has to get a turn.
+      if (performance.now() - breath > TURN) {
+        await nextTurn();
+        breath = performance.now();
+      }
+      throwIfAborted(this.#context.signal);
+      // Before any code looks for them.
+      await this.#bringCarriers();
+      await this.#load(next.file, next.soft);
+    }
   }
 
   // -- what gets in ------------------------------------------------------------------------------------------
@@ -362,6 +374,48 @@ class Tracer {
     return this.#disk.isFolder(sibling) ? this.#disk.realpath(sibling) : undefined;
   }
 
+  /**
+   * How the project configures what is in the closure: `NAME.config.js`, `.NAMErc`, and `NAME` in package.json, where
+   * NAME is a package's or a word that the app's own code hands on. Packages search for these. Says whether one is new.
+   */
+  #configurations(): boolean {
+    const known = this.#uses.size;
+    const names = new Set(this.#words);
+    for (const folder of this.#scopes) {
+      const name = this.#packages.at(folder)?.json.name ?? "";
+      if (folder !== this.#root) for (const part of name.replace(/^@/, "").split("/")) names.add(part);
+    }
+    for (const folder of new Set([this.#folder, path.dirname(this.#entry)])) {
+      for (const name of this.#disk.names(folder)) {
+        const about = /^(?:\.([\w-]+)rc|([\w-]+)\.config)(?:\.\w+)*$/.exec(name);
+        const file = path.join(folder, name);
+        if (about === null || !names.has(about[1] ?? about[2] ?? "") || !this.#disk.isFile(file)) continue;
+        const reason: Reason = { kind: "asset", from: this.#image(this.#entry), what: name };
+        if (isCode(file)) {
+          this.#configs.add(this.#disk.realpath(file));
+          this.#start(this.#disk.realpath(file), reason);
+        } else this.#rawQuietly(file, reason);
+      }
+      const json = this.#packages.at(folder)?.json as Readonly<Record<string, unknown>> | undefined;
+      for (const [key, value] of Object.entries(json ?? {})) {
+        if (names.has(key) && !fields.has(key)) this.#configured(folder, key, value);
+      }
+    }
+    return this.#uses.size > known;
+  }
+
+  /** Paths in a package's part of package.json. */
+  #configured(folder: string, key: string, value: unknown): void {
+    const reason: Reason = { kind: "asset", from: this.#image(path.join(folder, "package.json")), what: key };
+    this.#raw(path.join(folder, "package.json"), reason);
+    for (const text of stringsIn(value)) {
+      const place = path.join(folder, text);
+      if (!/^\.\//.test(text) || !isWithin(place, folder) || place === folder) continue;
+      if (this.#disk.isFolder(place)) this.#whole(place, reason);
+      else if (this.#disk.isFile(place)) this.#rawQuietly(place, reason);
+    }
+  }
+
   async #include(): Promise<void> {
     for (const pattern of this.#project.include) {
       const exact = path.join(this.#folder, pattern);
@@ -407,8 +461,12 @@ class Tracer {
     }
   }
 
-  #whole(folder: string, reason: Reason): void {
-    for (const file of this.#disk.below(folder)) this.#rawQuietly(file, reason);
+  /** Everything in a folder; `from` is the code that names it. */
+  #whole(folder: string, reason: Reason, from?: string): void {
+    for (const file of this.#disk.below(folder)) {
+      if (from !== undefined && this.#isSource(from, file)) this.#start(this.#disk.realpath(file), reason);
+      else this.#rawQuietly(file, reason);
+    }
   }
 
   /** As one of many: what looks like a secret, is excluded or is for another machine stays out. */
@@ -480,12 +538,13 @@ class Tracer {
         platform: "linux",
         arch: this.#arch,
         cwd: own ? this.#folder : undefined,
+        project: path.join(this.#folder, "package.json"),
         locate: (specifier) => {
           const found = specifier.includes(ANY) ? undefined : this.#resolver.resolve(specifier, file, "require");
           return found?.type === "file" ? found.file : undefined;
         },
       },
-      { texts: own && !soft },
+      { texts: own && !soft, keys: this.#configs.has(file) },
     );
     const edges: Edge[] = [];
     const module: Module = { file, kind: code.syntax.format, code, edges };
@@ -535,7 +594,11 @@ class Tracer {
       case "text":
         this.#text(module, ask.text, ask.argument, reason("require", ask.text), edges);
         return;
+      case "neighbour":
+        this.#neighbour(file, ask.name, reason("asset", ask.name));
+        return;
       case "unknown":
+        this.#peers(module, ask.style, edges, reason);
         if (ask.guarded) this.#trying.add(file);
         this.#unknown(file, `what ${ask.style === "import" ? "import()" : "require()"} loads here`, warn);
         return;
@@ -553,6 +616,20 @@ class Tracer {
           hint: "add it with --package or --include",
         });
         return;
+    }
+  }
+
+  /** Drivers: the peers of a package that the project declares, where the package names one at run time. */
+  #peers({ file }: Module, style: Style, edges: Edge[], reason: (kind: Reason["kind"], what: string) => Reason): void {
+    if (this.#packages.isOwn(file)) return;
+    const { dependencies, optionalDependencies } = this.#packages.whole(this.#entry)?.json ?? {};
+    for (const name of Object.keys(this.#packages.whole(file)?.json.peerDependencies ?? {}).sort(compareStrings)) {
+      if ((dependencies?.[name] ?? optionalDependencies?.[name]) === undefined) continue;
+      const found = this.#resolver.resolve(name, file, style);
+      if (found.type !== "file") continue;
+      const { base } = found;
+      edges.push({ specifier: name, style, target: found.file, ...(base === undefined ? {} : { base }) });
+      this.#module(found.file, reason("require", name), true);
     }
   }
 
@@ -675,6 +752,10 @@ class Tracer {
       }
       return;
     }
+    if (this.#isWide(folderOf(absolute), module.file)) {
+      this.#unknown(module.file, `which file "${this.#where(specifier).replaceAll(ANY, "*")}" is`, warn);
+      return;
+    }
     const style: Style = ask.type === "dynamic" ? "import" : "require";
     const files = this.#fitting(absolute, module.file, style === "require");
     for (const file of files) {
@@ -698,8 +779,7 @@ class Tracer {
 
   /** Modules whose path fits a pattern. */
   *#fitting(pattern: string, from: string, loose: boolean): Generator<string> {
-    const literal = pattern.slice(0, pattern.indexOf(ANY));
-    const folder = literal.slice(0, literal.lastIndexOf("/"));
+    const folder = folderOf(pattern);
     if (!isWithin(folder, this.#root) || this.#isWide(folder, from)) return;
     const body = pattern.split(ANY).map(escapeRegExp).join(".*");
     const expression = new RegExp(
@@ -716,6 +796,16 @@ class Tracer {
     if (isWithin(this.#folder, folder) || !isWithin(folder, this.#root)) return true;
     const scope = this.#packages.whole(from);
     return scope !== undefined && isWithin(scope.folder, folder) && path.dirname(from) !== folder;
+  }
+
+  /** A file that code names from where it stands: of a list that is loaded or read, where nobody can see how. */
+  #neighbour(from: string, name: string, reason: Reason): void {
+    const place = path.resolve(path.dirname(from), name);
+    if (!isWithin(place, this.#root) || isWithin(this.#folder, place)) return;
+    const found = this.#resolver.resolve(place, from, "require");
+    if (found.type !== "file" || found.file === from || /(?:package\.json|\.node)$/.test(found.file)) return;
+    if (!isCode(found.file)) this.#rawQuietly(found.file, reason);
+    else if (this.#packages.isOwn(found.file) && name.startsWith(".")) this.#start(found.file, reason);
   }
 
   #path(from: string, asked: string, use: PathUse, reason: Reason, soft: boolean): void {
@@ -776,7 +866,8 @@ class Tracer {
       return;
     }
     if (use === "named" && file === from) return;
-    if (use === "named" && isCode(file)) {
+    // Typed code that is named by code which is not: a text to read.
+    if (use === "named" && isCode(file) && (isTyped(from) || !isTyped(file))) {
       this.#start(file, reason);
       return;
     }
@@ -794,7 +885,7 @@ class Tracer {
       }
       return;
     }
-    this.#whole(folder, reason);
+    this.#whole(folder, reason, from);
   }
 
   /** A package that hands out its own folder: all of it but what is for people and tools. */
@@ -804,8 +895,7 @@ class Tracer {
   }
 
   #patterned(from: string, asked: string, use: PathUse, reason: Reason): void {
-    const literal = asked.slice(0, asked.indexOf(ANY));
-    const folder = literal.slice(0, literal.lastIndexOf("/"));
+    const folder = folderOf(asked);
     if (!isWithin(folder, this.#root) || isWithin(from, folder) || this.#isWide(folder, from)) {
       if (!isWithin(from, folder) || use === "list" || this.#isWide(folder, from)) return;
       // Beside the code: what fits in the same folder, when something of the name is known.
@@ -814,9 +904,14 @@ class Tracer {
     const expression = new RegExp(`^${asked.split(ANY).map(escapeRegExp).join(".*")}$`, "s");
     for (const file of this.#disk.below(folder)) {
       if (!expression.test(file) || file === from) continue;
-      if (use === "start") this.#start(this.#disk.realpath(file), reason);
+      if (use === "start" || this.#isSource(from, file)) this.#start(this.#disk.realpath(file), reason);
       else this.#rawQuietly(file, reason);
     }
+  }
+
+  /** Code of a typed project that typed code finds by a pattern or in a folder: nobody wants it uncompiled. */
+  #isSource(from: string, file: string): boolean {
+    return isTyped(from) && isTyped(file) && this.#packages.isOwn(file);
   }
 
   /** A string in the app's own code that names a package it declares, or a file or folder of the project. */
@@ -841,9 +936,10 @@ class Tracer {
       this.#module(found.file, reason, true);
       return;
     }
+    if (argument && /^[\w-]+$/.test(text)) this.#words.add(text);
     if (!argument && !/^\.{0,2}\/|\.\w+$/.test(text)) return;
-    const place = path.resolve(this.#folder, text);
     const asset: Reason = { ...reason, kind: "asset" };
+    const place = path.resolve(this.#folder, text);
     if (isWithin(this.#folder, place) || !isWithin(place, this.#root) || text.includes("node_modules")) return;
     if (this.#disk.isFile(place)) {
       if (
@@ -861,7 +957,7 @@ class Tracer {
       !text.startsWith("..") &&
       !path.basename(place).startsWith(".")
     ) {
-      this.#whole(place, asset);
+      this.#whole(place, asset, module.file);
     }
   }
 
@@ -979,10 +1075,31 @@ function reached(start: string, graph: ReadonlyMap<string, readonly string[]>): 
   return found;
 }
 
+/** The deepest folder that a pattern is certainly in. */
+function folderOf(pattern: string): string {
+  const literal = pattern.slice(0, pattern.indexOf(ANY));
+  return literal.slice(0, literal.lastIndexOf("/"));
+}
+
 /** What `require` takes for a file: its name, the name without the extension, the folder of an index. */
 function spellings(name: string): readonly string[] {
   const short = name.replace(/\.(?:js|json|node)$/, "");
   return [...new Set([name, short, short.replace(/\/index$/, "")])];
+}
+
+/** Fields of package.json that are npm's and Node.js's own: https://docs.npmjs.com/cli/configuring-npm/package-json */
+const fields = new Set(
+  (
+    "name version description keywords homepage bugs license author contributors funding files exports main browser " +
+    "bin man directories repository scripts config dependencies devDependencies peerDependencies " +
+    "peerDependenciesMeta bundleDependencies optionalDependencies overrides engines os cpu libc private " +
+    "publishConfig workspaces type imports types module packageManager"
+  ).split(" "),
+);
+
+function* stringsIn(value: unknown): Generator<string> {
+  if (typeof value === "string") yield value;
+  else if (typeof value === "object" && value !== null) for (const item of Object.values(value)) yield* stringsIn(item);
 }
 
 /** Documentation, declarations, headers and source maps. */
