@@ -7,6 +7,13 @@ import { systemCode } from "../../base/error.ts";
 import { type Disk, isWithin } from "./disk.ts";
 import type { CompilerOptions } from "./tsconfig.ts";
 
+/** JavaScript, and the source map to what it was made of. */
+export interface Compiled {
+  readonly code: string;
+  /** As JSON. */
+  readonly map: string;
+}
+
 /** Longer than any project takes. */
 const TIMEOUT = 5 * 60 * 1000;
 
@@ -19,7 +26,7 @@ export class Compiler {
   readonly #disk: Disk;
   readonly #root: string;
   /** What one run has made of all that its file imports, by source. */
-  readonly #made = new Map<string, string>();
+  readonly #made = new Map<string, Compiled>();
 
   constructor(context: Context, disk: Disk, root: string) {
     this.#context = context;
@@ -27,10 +34,10 @@ export class Compiler {
     this.#root = root;
   }
 
-  /** A file as modern JavaScript with a source map inside; undefined where the project has no compiler that makes it. */
-  async compile(file: string, config: string, options: CompilerOptions): Promise<string | undefined> {
+  /** A file as the project's tsconfig wants it; undefined where the project has no compiler that makes it. */
+  async compile(file: string, config: string, overrides: CompilerOptions): Promise<Compiled | undefined> {
     const compiler = this.#compiler(path.dirname(file));
-    if (compiler !== undefined && !this.#made.has(file)) await this.#run(compiler, file, config, options);
+    if (compiler !== undefined && !this.#made.has(file)) await this.#run(compiler, file, config, overrides);
     return this.#made.get(file);
   }
 
@@ -42,12 +49,12 @@ export class Compiler {
     return undefined;
   }
 
-  async #run(compiler: string, file: string, config: string, options: CompilerOptions): Promise<void> {
+  async #run(compiler: string, file: string, config: string, overrides: CompilerOptions): Promise<void> {
     const folder = await realpath(await mkdtemp(path.join(os.tmpdir(), "slim-tsc-")));
     try {
       const project = path.join(folder, "tsconfig.json");
       const out = path.join(folder, "out");
-      const compilerOptions = { ...written, ...fields(options), rootDir: this.#root, outDir: out };
+      const compilerOptions = { ...plain, ...overrides, rootDir: this.#root, outDir: out };
       await writeFile(project, JSON.stringify({ extends: config, files: [file], include: [], compilerOptions }));
       await this.#start([compiler, "-p", project], path.dirname(config));
       await this.#collect(out);
@@ -76,18 +83,14 @@ export class Compiler {
       const folder = path.join(this.#root, path.relative(out, entry.parentPath));
       for (const source of sources(entry.name)) {
         const file = path.join(folder, source);
-        if (this.#disk.isFile(file)) this.#made.set(file, withNearSource(text, source));
+        if (this.#disk.isFile(file)) this.#made.set(file, taken(text, source));
       }
     }
   }
 }
 
-/** Types, decorators and what only TypeScript has are gone; modules and newer syntax are left to what comes after. */
-const written = {
-  module: "preserve",
-  moduleResolution: "bundler",
-  target: "esnext",
-  jsx: "preserve",
+/** What a project asks of its compiler beside code. */
+const plain = {
   noCheck: true,
   noEmit: false,
   noEmitOnError: false,
@@ -101,7 +104,6 @@ const written = {
   rewriteRelativeImportExtensions: false,
   importHelpers: false,
   noEmitHelpers: false,
-  removeComments: false,
   sourceMap: false,
   inlineSourceMap: true,
   inlineSources: true,
@@ -109,24 +111,16 @@ const written = {
   sourceRoot: null,
 };
 
-/** What the project's target says of class fields holds although the target is another. */
-function fields({ useDefineForClassFields, target }: CompilerOptions): { readonly useDefineForClassFields?: boolean } {
-  if (typeof useDefineForClassFields === "boolean") return { useDefineForClassFields };
-  const older = typeof target === "string" && /^es(?:3|5|6|20(?:1\d|2[01]))$/i.test(target);
-  return older ? { useDefineForClassFields: false } : {};
-}
-
 /** Names that a compiled file may come from. */
 function sources(name: string): readonly string[] {
-  const stem = name.replace(/\.[cm]?jsx?$/, "");
-  const extension = path.extname(name);
-  return extension === ".jsx" ? [`${stem}.tsx`] : [`${stem}${extension.replace("js", "ts")}`];
+  const typed = name.replace(/js(x?)$/, "ts$1");
+  return typed.endsWith(".ts") ? [typed, `${typed}x`] : [typed];
 }
 
-/** With a source map that names the file beside it, and no folder of this machine. */
-function withNearSource(text: string, source: string): string {
-  return text.replace(/(?<=\n\/\/# sourceMappingURL=data:application\/json;base64,)[\w+/=]+\s*$/, (encoded) => {
-    const map = JSON.parse(Buffer.from(encoded, "base64").toString("utf8")) as object;
-    return Buffer.from(JSON.stringify({ ...map, sourceRoot: "", sources: [source] })).toString("base64");
-  });
+/** Code and map taken apart. The map names the file beside it, and no folder of this machine. */
+function taken(text: string, source: string): Compiled {
+  const [, code = text, encoded = ""] =
+    /^(.*\n)\/\/# sourceMappingURL=data:application\/json;base64,([\w+/=]+)\s*$/s.exec(text) ?? [];
+  const map = encoded === "" ? {} : (JSON.parse(Buffer.from(encoded, "base64").toString("utf8")) as object);
+  return { code, map: JSON.stringify({ ...map, sourceRoot: "", sources: [source] }) };
 }

@@ -1,12 +1,12 @@
 import { SourceMap } from "node:module";
 import path from "node:path";
 import { SlimError } from "../../base/error.ts";
-import type { Compiler } from "./compiler.ts";
+import type { Compiled, Compiler } from "./compiler.ts";
 import type { Disk } from "./disk.ts";
 import type { Packages } from "./packages.ts";
 import { hasRegisterHooks } from "./resolve.ts";
 import { type Format, Lines, parse, type Syntax, strip } from "./syntax.ts";
-import type { TsConfigs } from "./tsconfig.ts";
+import type { CompilerOptions, TsConfigs } from "./tsconfig.ts";
 
 /** A file of code as the target's Node.js gets it. */
 export interface Code {
@@ -19,7 +19,9 @@ export interface Code {
   readonly at: (offset: number) => { readonly line: number; readonly column: number };
 }
 
-const loaders: Readonly<Record<string, "ts" | "tsx" | "jsx">> = {
+type TypedLoader = "ts" | "tsx" | "jsx";
+
+const loaders: Readonly<Record<string, TypedLoader>> = {
   ".ts": "ts",
   ".mts": "ts",
   ".cts": "ts",
@@ -74,30 +76,17 @@ export class Loader {
     return { syntax, text: strip(syntax), at: (offset) => lines.at(offset) };
   }
 
-  async #compile(file: string, source: string, loader: "ts" | "tsx" | "jsx"): Promise<Code> {
-    const { transform } = await import("esbuild");
+  async #compile(file: string, source: string, loader: TypedLoader): Promise<Code> {
     const options = this.#configs.options(file);
     const format = this.#typedFormat(file);
-    const typed = options.emitDecoratorMetadata === true && /^\s*@\w/m.test(source);
-    const compiled = typed ? await this.#compiler.compile(file, this.#configs.config(file) ?? "", options) : undefined;
+    const wantsMetadata = options.emitDecoratorMetadata === true && /^\s*@\w/m.test(source);
     try {
-      const { code, map } = await transform(compiled ?? source, {
-        loader: compiled === undefined ? loader : loader === "ts" ? "js" : "jsx",
-        target: `node${this.#node}`,
-        platform: "node",
-        tsconfigRaw: { compilerOptions: withoutPaths(options) },
-        sourcefile: path.basename(file),
-        sourcemap: "external",
-        sourcesContent: this.#sourcemap,
-        legalComments: "none",
-        charset: "utf8",
-        keepNames: false,
-        ...(format === "commonjs" ? { format: "cjs" } : {}),
-        // As tsc does for "commonjs": without hooks an import needs the whole name of a file.
-        ...(/^commonjs$/i.test(options.module ?? "") && !hasRegisterHooks(this.#node)
-          ? { supported: { "dynamic-import": false } }
-          : {}),
-      });
+      // Says best what does not parse, also where another compiler has the last word.
+      const transformed = await this.#transform(file, source, loader, false);
+      const compiled = wantsMetadata
+        ? await this.#compiler.compile(file, this.#configs.config(file) ?? "", overrides(options, format))
+        : undefined;
+      const { code, map } = compiled ?? transformed;
       const syntax = this.#parse(file, code, format);
       const lines = new Lines(code);
       const sources = new SourceMap(JSON.parse(map));
@@ -108,12 +97,37 @@ export class Loader {
           ? { line: origin.originalLine + 1, column: origin.originalColumn + 1 }
           : { line: 1, column: 1 };
       };
-      const withoutMetadata = typed && compiled === undefined;
+      const withoutMetadata = wantsMetadata && compiled === undefined;
       const link = `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString("base64")}`;
       return { syntax, text: this.#sourcemap ? code + link : strip(syntax), at, withoutMetadata };
     } catch (cause) {
       throw compileError(file, cause);
     }
+  }
+
+  async #transform(file: string, source: string, loader: TypedLoader, keepNames: boolean): Promise<Compiled> {
+    const { transform } = await import("esbuild");
+    const options = this.#configs.options(file);
+    const made = await transform(source, {
+      loader,
+      target: `node${this.#node}`,
+      platform: "node",
+      tsconfigRaw: { compilerOptions: withoutPaths(options) },
+      sourcefile: path.basename(file),
+      sourcemap: "external",
+      sourcesContent: this.#sourcemap,
+      legalComments: "none",
+      charset: "utf8",
+      keepNames,
+      ...(this.#typedFormat(file) === "commonjs" ? { format: "cjs" } : {}),
+      // As tsc does for "commonjs": without hooks an import needs the whole name of a file.
+      ...(/^commonjs$/i.test(options.module ?? "") && !hasRegisterHooks(this.#node)
+        ? { supported: { "dynamic-import": false } }
+        : {}),
+    });
+    // `const A = class A {}` becomes `class A2`. Names are kept only then: the calls that do it are in functions, too,
+    // where whoever ships these as text does not have them.
+    return keepNames || !hasOtherNames(made.code, source) ? made : this.#transform(file, source, loader, true);
   }
 
   #parse(file: string, text: string, format: Format): Syntax {
@@ -145,6 +159,24 @@ export class Loader {
     if (format !== "unknown" || module === undefined) return format;
     return /^(?:commonjs|node16|node18|node20|nodenext)$/i.test(module) ? "commonjs" : "unknown";
   }
+}
+
+/** Whether classes or functions have names that the source does not know. */
+function hasOtherNames(code: string, source: string): boolean {
+  for (const [, name = ""] of code.matchAll(/\b(?:class|function)\b\*?\s+([\w$]+\d)\b/g))
+    if (!source.includes(name)) return true;
+  return false;
+}
+
+/** What the target and the files around a file need of the project's compiler, where tsconfig.json wants something else. */
+function overrides({ module = "", target = "", jsx }: CompilerOptions, format: Format): CompilerOptions {
+  const byPackage = /^node(?:\d+|next)$/i.test(module);
+  const fits = byPackage || (format === "commonjs" ? /^commonjs$/i : /^es(?:\d+|next)$/i).test(module);
+  return {
+    ...(fits ? {} : format === "commonjs" ? { module: "commonjs" } : { module: "esnext", moduleResolution: "bundler" }),
+    ...(/^es(?:next|202[3-9])$/i.test(String(target)) ? { target: "es2022" } : {}),
+    ...(/^(?:preserve|react-native)$/i.test(String(jsx)) ? { jsx: "react-jsx" } : {}),
+  };
 }
 
 /** Paths are the resolver's business. */

@@ -66,6 +66,17 @@ run("an import by an alias of a file that is also read", async (t) => {
   t.is(await output(files, "bundle", "main.ts"), '{ a: 1 } { "a": 1 }\n');
 });
 
+run("names of classes and functions are what the source says", async (t) => {
+  const files = {
+    "package.json": "{}",
+    "main.ts": `const A: object = class A { static self = A; };
+const f = function f(n: number): unknown { return n > 0 ? f : 0; };
+class B { name = "b"; }
+console.log((A as { name: string }).name, f.name, B.name);`,
+  };
+  t.is(await output(files, "bundle", "main.ts"), "A f B\n");
+});
+
 run("stacks of TypeScript name the source with source maps", async (t) => {
   const files = {
     "package.json": "{}",
@@ -87,7 +98,7 @@ import { make } from "./make";
 import { Service } from "@/service";
 
 const service = make(Service);
-console.log(service.greet(), Reflect.getMetadata("design:type", service, "when").name, Object.keys(service).join());
+console.log(Service.name, service.greet(), Reflect.getMetadata("design:type", service, "when").name, Object.keys(service).join());
 void import("./late").then(({ Late }) => console.log(make(Late).line()));`,
   "src/make.ts": `type Class<T> = new (...args: any[]) => T;
 export function Injectable(_: unknown): void {}
@@ -139,7 +150,7 @@ for (const version of ["5.9.3", "7"]) {
         await writeEntries(root, entries);
         const ran = runIsolated(path.join(root, "app"), [entrypoint]);
         // Without `useDefineForClassFields`, as the target says, `when` and `unset` are no fields.
-        t.is(ran.stdout, "hello store Date store\nlate.ts:7\n", ran.stderr);
+        t.is(ran.stdout, "Service hello store Date store\nlate.ts:7\n", ran.stderr);
       });
     });
   });
