@@ -92,7 +92,7 @@ async function closureOfNode(
   const { platform } = system;
   const runtime = await findRuntime(sources, program.runtime, platform);
   const [app, { part }] = await Promise.all([
-    nodeClosure(context, { ...program, target: { node: runtime.version, platform } }, sources.packages),
+    nodeClosure(context, { ...program, target: { node: runtime.version, platform } }, sources),
     runtime.load(),
     system.takeDefaults(),
   ]);
