@@ -58,8 +58,9 @@ export async function trace(call: TraceCall): Promise<TraceResult> {
   const context = contextOf({ ...call, signal: new AbortController().signal });
   const cache = new Cache(call.cacheDir ?? defaultCacheDir(context.env));
   const sources = await Sources.open(context, cache, planned, trimFile);
-  const look = (traced: readonly TracedFile[]) =>
-    knownFiles(context, { ...target.program, traced, target: targetOf(target.platform) }, sources);
+  const look = remembering((traced: readonly TracedFile[]) =>
+    knownFiles(context, { ...target.program, traced, target: targetOf(target.platform) }, sources),
+  );
   // An app that cannot be built is not run.
   await look(target.program.traced);
   const { exitCode, records, begun } = await record(call, target.program.root);
@@ -67,6 +68,17 @@ export async function trace(call: TraceCall): Promise<TraceResult> {
   const settled = await settle(records, { folder, root, begun, before: target.program.traced, look });
   if (settled.files.length > 0 || target.program.traced.length > 0) await writeTraced(folder, settled.files);
   return { exitCode, traceFile: path.join(folder, TRACE_NAME), ...settled };
+}
+
+/** Analysing an app takes seconds, and mostly the list that it is analysed with stays the same. */
+function remembering(look: Settling["look"]): Settling["look"] {
+  const known = new Map<string, Promise<Known>>();
+  return (traced) => {
+    const key = traced.map(keyOf).join("\n");
+    const found = known.get(key) ?? look(traced);
+    known.set(key, found);
+    return found;
+  };
 }
 
 function nodeTarget({ targets }: Plan): { readonly program: NodeProgram; readonly platform: Platform } {
@@ -162,7 +174,7 @@ async function settle(records: readonly Opening[], { folder, root, begun, before
     const file = realFile(paths.file);
     if (file === undefined || isWritten(file, begun)) continue;
     const by = paths.by === undefined ? {} : { by: realFile(paths.by) ?? paths.by };
-    const name = specifier !== undefined && splitSpecifier(specifier) !== undefined ? { specifier } : {};
+    const name = specifier !== undefined && isPackageName(specifier) ? { specifier } : {};
     const one = { how, file, from: realFile(paths.from) ?? paths.from, ...name, ...by };
     needed.set(JSON.stringify(one), one);
   }
@@ -223,6 +235,11 @@ async function settle(records: readonly Opening[], { folder, root, begun, before
 /** Whether code of the image asked, and not a test or a tool, be it through a package that is in the image. */
 function isByApp({ from, by }: Opening, known: Known): boolean {
   return known.hasCode(from) && (by === undefined || known.hasCode(by));
+}
+
+/** Names that mean something else elsewhere; a path or an address is said by the file. */
+function isPackageName(specifier: string): boolean {
+  return splitSpecifier(specifier) !== undefined && !/^[a-z][a-z0-9+.-]*:/i.test(specifier);
 }
 
 /** The real place of a file, where there is one. */

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
 import test from "ava";
 import { readTraced, type TracedFile } from "../src/closure/node/traced.ts";
 import { canIsolate } from "./support/image-run.ts";
@@ -160,6 +161,32 @@ test.serial("what the app writes is not noted, secrets never are, and files of e
     diagnostics.find(({ code }) => code === "trace-stale"),
     { severity: "warning", message: "names a.txt, which is not there", file: "slim.trace.json" },
   );
+});
+
+test.serial("an app of ES modules in TypeScript, under a test runner and a loader", async (t) => {
+  const loader = pathToFileURL(path.join(checkout, "node_modules/tsx/dist/loader.mjs")).href;
+  const { files, ran } = await traced(
+    "typescript",
+    {
+      "package.json": '{"name":"app","type":"module","main":"src/main.ts"}',
+      "src/main.ts": `import { readFile } from "node:fs/promises";
+        export async function run(name: string): Promise<string> {
+          const found = await import(new URL(["./parts", name + ".ts"].join("/"), import.meta.url).href);
+          return found.default + (await readFile(new URL(["../data", name + ".txt"].join("/"), import.meta.url)));
+        }`,
+      "src/parts/x.ts": 'export default "x" as string;',
+      "data/x.txt": "",
+      "test/a.test.ts": `import test from "node:test"; import { readFileSync } from "node:fs";
+        import { run } from "../src/main.ts"; readFileSync("test/f.txt"); test("x", () => run("x"));`,
+      "test/f.txt": "",
+    },
+    [process.execPath, `--import=${loader}`, "--test", "test/a.test.ts"],
+  );
+  t.is(ran.code, 0, ran.stdout + ran.stderr);
+  t.deepEqual(files, [
+    { file: "data/x.txt", how: "read", from: "src/main.ts" },
+    { file: "src/parts/x.ts", how: "load", from: "src/main.ts" },
+  ]);
 });
 
 test.serial("a server that is stopped has been traced until then", async (t) => {

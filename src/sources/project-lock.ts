@@ -28,7 +28,7 @@ export interface ProjectLock {
   readonly packages: readonly LockedPackage[];
 }
 
-type Reader = (text: string, folder: string) => Promise<readonly LockedPackage[]> | readonly LockedPackage[];
+type Reader = (text: string, folder: string) => Iterable<LockedPackage>;
 
 /** The first that is there counts, as it does for the tools that write them. */
 const readers: Readonly<Record<string, Reader>> = {
@@ -51,7 +51,7 @@ export async function readProjectLock(folders: readonly string[]): Promise<Proje
       if (text === undefined) continue;
       try {
         // What is hidden in node_modules speaks of the folder above.
-        return { file, packages: await read(text, folder) };
+        return { file, packages: [...read(text, folder)] };
       } catch (cause) {
         throw new SlimError("SYNTAX", "is not a lock file that can be read", {
           where: file,
@@ -101,54 +101,47 @@ interface NpmEntry extends Limits {
   readonly link?: boolean;
 }
 
+// What pnpm and Yarn write is a small part of YAML, and of that little matters here: reading all of it takes a second.
+
 /** `/name@1.0.0(peer@2.0.0)`, or without the slash since version 9. https://github.com/pnpm/spec */
-async function pnpmPackages(text: string): Promise<readonly LockedPackage[]> {
-  const { parse } = await import("yaml");
-  const { packages } = parse(text) as { packages?: Readonly<Record<string, PnpmEntry>> };
-  return Object.entries(packages ?? {}).flatMap(([key, entry]) => {
-    const [, name, version] = /^\/?((?:@[^/]+\/)?[^/@]+)[@/]([^(_]+)/.exec(key) ?? [];
-    if (name === undefined || version === undefined || semver.valid(version) === null) return [];
-    return [lockedOf(name, version, entry.resolution?.integrity, entry)];
-  });
-}
-
-interface PnpmEntry extends Limits {
-  readonly resolution?: { readonly integrity?: string };
-}
-
-/** Its first form is a format of its own, the later ones are YAML and say so with `__metadata`. */
-async function yarnPackages(text: string): Promise<readonly LockedPackage[]> {
-  if (!/^__metadata:/m.test(text)) return [...firstYarnPackages(text)];
-  const { parse } = await import("yaml");
-  const entries = Object.values(parse(text, { schema: "failsafe" }) as Readonly<Record<string, YarnEntry>>);
-  return entries.flatMap(({ resolution = "", conditions = "" }) => {
-    const [, name, version] = /^((?:@[^/]+\/)?[^/@]+)@npm:([^:]+)$/.exec(resolution) ?? [];
-    if (name === undefined || version === undefined) return [];
-    // `os=linux & cpu=arm64 & libc=glibc`, and alternatives as `(os=linux | os=darwin)`.
-    const limit = (key: string) => {
-      const values = [...conditions.matchAll(new RegExp(`\\b${key}=([\\w!.-]+)`, "g"))].map(([, value]) => value);
-      return values.length === 0 ? {} : { [key]: values };
-    };
-    return [lockedOf(name, version, undefined, { ...limit("os"), ...limit("cpu"), ...limit("libc") })];
-  });
-}
-
-interface YarnEntry {
-  readonly resolution?: string;
-  readonly conditions?: string;
-}
-
-/** Blocks of `"name@range", "name@other":` and indented lines `version "1.0.0"`, `integrity sha512-...`. */
-function* firstYarnPackages(text: string): Generator<LockedPackage> {
-  for (const block of text.split(/\n(?=\S)/)) {
-    const name = /^"?((?:@[^/"]+\/)?[^/@"]+)@/.exec(block)?.[1];
-    const field = (key: string) => new RegExp(`^ {2}${key} "?([^"\\n]+)"?$`, "m").exec(block)?.[1];
-    const version = field("version");
-    if (name !== undefined && version !== undefined) {
-      const integrity = field("integrity");
-      yield { name, version, ...(integrity === undefined ? {} : { integrity }) };
-    }
+function* pnpmPackages(text: string): Generator<LockedPackage> {
+  for (const block of text.split(/\n(?= {2}\S)/)) {
+    const [, name, version] = /^ {2}'?\/?((?:@[^/]+\/)?[^/@]+)[@/]([^(_':]+)/.exec(block) ?? [];
+    const field = (key: string) => new RegExp(`^ {4}${key}: (.+)$`, "m").exec(block)?.[1];
+    const limits = Object.fromEntries(
+      ["os", "cpu", "libc"].flatMap((key) => {
+        const list = /^\[(.*)\]$/.exec(field(key) ?? "")?.[1];
+        return list === undefined ? [] : [[key, list.split(",").map((item) => item.trim().replace(/^'|'$/g, ""))]];
+      }),
+    );
+    const integrity = /\bintegrity: ([^,}]+)/.exec(field("resolution") ?? "")?.[1];
+    if (name !== undefined && version !== undefined && integrity !== undefined)
+      yield lockedOf(name, version, integrity, limits);
   }
+}
+
+/** Its first form is a format of its own; the later ones say so with `__metadata`. */
+function* yarnPackages(text: string): Generator<LockedPackage> {
+  const isFirst = !/^__metadata:/m.test(text);
+  for (const block of text.split(/\n(?=\S)/)) {
+    const field = (key: string) => new RegExp(`^ {2}${key}:? "?([^"\\n]+)"?$`, "m").exec(block)?.[1];
+    const name = /^"?((?:@[^/"]+\/)?[^/@"]+)@/.exec(block)?.[1];
+    const version = field("version");
+    if (name === undefined || version === undefined) continue;
+    const integrity = field("integrity");
+    // The first form does not say what a package is for, and the later ones have no hash of the tarball.
+    if (isFirst) yield { name, version, ...(integrity === undefined ? {} : { integrity }) };
+    else yield lockedOf(name, version, undefined, conditions(field("conditions") ?? ""));
+  }
+}
+
+/** `os=linux & cpu=arm64 & libc=glibc`, with alternatives as `(os=linux | os=darwin)`. */
+function conditions(text: string): Limits {
+  const limit = (key: string) => {
+    const values = [...text.matchAll(new RegExp(`\\b${key}=([\\w!.-]+)`, "g"))].map(([, value]) => value);
+    return values.length === 0 ? {} : { [key]: values };
+  };
+  return { ...limit("os"), ...limit("cpu"), ...limit("libc") };
 }
 
 function lockedOf(
@@ -169,7 +162,7 @@ function lockedOf(
 
 async function readIfThere(file: string): Promise<string | undefined> {
   try {
-    return await readFile(file, "utf8");
+    return (await readFile(file, "utf8")).replaceAll("\r\n", "\n");
   } catch (error) {
     if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return undefined;
     throw ioError(error, file, "read");

@@ -11,6 +11,7 @@ import type { Reason } from "../types.ts";
 import { Absent, foldersUp, type Published } from "./absent.ts";
 import { type Addons, abiOf, addonsOf, isCarrier, type Machine, misfit, suits } from "./addons.ts";
 import type { PathUse } from "./analyze.ts";
+import { Compiler } from "./compiler.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
 import { ANY, type Place, pathOfUrl } from "./evaluate.ts";
@@ -182,6 +183,7 @@ class Tracer {
       disk: this.#disk,
       packages: this.#packages,
       configs,
+      compiler: new Compiler(context, this.#disk, this.#root),
       node: project.target.node,
       sourcemap: project.sourcemap,
       readings,
@@ -541,7 +543,7 @@ class Tracer {
         severity: "warning",
         message: "emitDecoratorMetadata is not applied: classes have no design:type metadata",
         file: this.#relative(file),
-        hint: "compile with tsc and build what it writes",
+        hint: "install typescript (5.6 or newer) in the project, or compile with tsc and build what it writes",
       });
     }
     this.#patchesLoader ||= code.patchesLoader;
