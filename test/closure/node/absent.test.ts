@@ -10,7 +10,6 @@ import { lockedPackage, readProjectLock } from "../../../src/sources/project-loc
 import { quiet, withFolder } from "../../support/image-run.ts";
 import { type Files, projectOf, writeFiles } from "../../support/node-app.ts";
 import { npmPackageFolder } from "../../support/npm-package-folder.ts";
-import { canRun } from "../../support/program-image.ts";
 import { sharedLock, workFolder } from "../../support/project.ts";
 import { slim, slimBuild } from "../../support/slim.ts";
 import { hasTool } from "../../support/tools.ts";
