@@ -1,5 +1,7 @@
 import type { Context } from "../base/context.ts";
 import type { Cache } from "../layer/cache.ts";
+import type { RegistryOptions } from "../store/registry/index.ts";
+import { Bases } from "./base/bases.ts";
 import { Debian } from "./debian/debian.ts";
 import { forget, type Lock, readLock, writeLock } from "./lock.ts";
 import { NodeRuntimes, type PrepareBinary } from "./node.ts";
@@ -13,11 +15,14 @@ export interface SourcesOptions {
   readonly debianMirror: string | undefined;
   /** What of the lock is resolved anew. */
   readonly forget?: readonly string[] | "all";
+  /** How registries are talked to. */
+  readonly registry?: RegistryOptions | undefined;
 }
 
 /** Everything outside the project that a build may take from, and the lock that says what it took. */
 export class Sources {
   readonly cache: Cache;
+  readonly bases: Bases;
   readonly debian: Debian;
   readonly node: NodeRuntimes;
   /** The lock as it was found. */
@@ -28,6 +33,7 @@ export class Sources {
     const lock = options.forget === undefined ? before : forget(before, options.forget);
     this.cache = cache;
     this.before = before;
+    this.bases = new Bases({ context, cache, registry: options.registry ?? {}, lock: lock?.bases, frozen });
     this.debian = new Debian({
       context,
       cache,
@@ -55,8 +61,9 @@ export class Sources {
   get lock(): Lock | undefined {
     const node = this.node.lock;
     const debian = this.debian.lock;
-    if (node === undefined && debian === undefined) return undefined;
-    return { lockVersion: 1, ...(node && { node }), ...(debian && { debian }) };
+    const bases = this.bases.lock;
+    if (node === undefined && debian === undefined && bases === undefined) return undefined;
+    return { lockVersion: 1, ...(node && { node }), ...(debian && { debian }), ...(bases && { bases }) };
   }
 
   /** Writes down what was used, when that is more than the lock said. */

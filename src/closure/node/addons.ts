@@ -8,7 +8,11 @@ export interface Machine {
   readonly arch: string;
   /** `NODE_MODULE_VERSION`: https://nodejs.org/en/about/previous-releases */
   readonly abi: string | undefined;
+  readonly libc: Libc;
 }
+
+/** The C library of the runtime, which addons have to share. */
+export type Libc = "glibc" | "musl";
 
 /** `e_machine` of ELF: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html */
 const machines: Readonly<Record<string, number>> = {
@@ -38,8 +42,8 @@ export function abiOf(node: string): string | undefined {
 }
 
 /** Whether `os`, `cpu` and `libc` of a package.json allow the target; `!name` forbids. */
-export function suits(json: PackageJson, arch: string): boolean {
-  return allows(json.os, "linux") && allows(json.cpu, arch) && allows(json.libc, "glibc");
+export function suits(json: PackageJson, arch: string, libc: Libc): boolean {
+  return allows(json.os, "linux") && allows(json.cpu, arch) && allows(json.libc, libc);
 }
 
 /** Whether a package is made for some platforms and not for others: it is a carrier of binaries. */
@@ -72,19 +76,20 @@ export function addonsOf(disk: Disk, { folder, json }: Scope, machine: Machine):
   const fitting = all.filter((file) => fits(disk, file, path.relative(folder, file), machine));
   // node-gyp-build and bindings look into build/ first; prebuilt ones are then never opened.
   const built = fitting.filter((file) => path.relative(folder, file).startsWith(`build${path.sep}`));
-  const files = (built.length > 0 ? built : fitting).filter((file, _, list) => !isOutdone(file, list));
+  const files = (built.length > 0 ? built : fitting).filter((file, _, list) => !isOutdone(file, list, machine.libc));
   return { files, foreign: all.length > 0 && fitting.length === 0 };
 }
 
-/** Whether another one beside it is what loaders take first: glibc's before musl's, this ABI's before any. */
-function isOutdone(file: string, list: readonly string[]): boolean {
+/** Whether another one beside it is what loaders take first: that for the C library, then this ABI's before any. */
+function isOutdone(file: string, list: readonly string[], libc: Libc): boolean {
   const name = path.basename(file);
   const others = list
     .filter((other) => other !== file && path.dirname(other) === path.dirname(file))
     .map((other) => path.basename(other));
-  if (name.includes("musl"))
-    return others.some((other) => other === name.replace("musl", "glibc") || other === name.replace("musl", "gnu"));
-  return name.includes("napi") && others.some((other) => /abi\d+/.test(other) && !other.includes("musl"));
+  const foreign = libc === "musl" ? /glibc|gnu/ : /musl/;
+  const own = libc === "musl" ? ["musl"] : ["glibc", "gnu"];
+  if (foreign.test(name)) return own.some((mark) => others.includes(name.replace(foreign, mark)));
+  return name.includes("napi") && others.some((other) => /abi\d+/.test(other) && !foreign.test(other));
 }
 
 function mayHave(
@@ -107,12 +112,12 @@ function mayHave(
   );
 }
 
-function fits(disk: Disk, file: string, name: string, { arch, abi }: Machine): boolean {
+function fits(disk: Disk, file: string, name: string, { arch, abi, libc }: Machine): boolean {
   if (/electron|test_extension|(?:^|\/)(?:aix|android|darwin|freebsd|openbsd|sunos|win32)-/.test(name)) return false;
   const wanted = /(?:abi|node-v)(\d+)/.exec(name)?.[1];
   if (wanted !== undefined && abi !== undefined && wanted !== abi && !name.includes("napi")) return false;
   const bytes = disk.read(file);
-  return machineOf(bytes) === machines[arch] && !isMusl(bytes);
+  return machineOf(bytes) === machines[arch] && !(libc === "musl" ? isGlibc(bytes) : isMusl(bytes));
 }
 
 /** `e_machine`, or undefined for what is not ELF. */
@@ -124,4 +129,8 @@ function machineOf(bytes: Buffer): number | undefined {
 /** musl's C library has its own soname. */
 function isMusl(bytes: Buffer): boolean {
   return bytes.includes("libc.musl-");
+}
+
+function isGlibc(bytes: Buffer): boolean {
+  return bytes.includes("\0libc.so.6\0");
 }

@@ -7,7 +7,7 @@ import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
 import { globExpression } from "../../base/glob.ts";
 import type { Reason } from "../types.ts";
-import { abiOf, addonsOf, isCarrier, suits } from "./addons.ts";
+import { abiOf, addonsOf, isCarrier, type Libc, suits } from "./addons.ts";
 import { type Ask, analyze, type PathUse } from "./analyze.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
@@ -89,6 +89,7 @@ class Tracer {
   readonly #root: string;
   readonly #folder: string;
   readonly #arch: string;
+  readonly #libc: Libc;
   readonly #modules = new Map<string, Module>();
   readonly #uses = new Map<string, Use>();
   readonly #diagnostics = new Map<string, Diagnostic>();
@@ -109,6 +110,7 @@ class Tracer {
     this.#root = this.#disk.realpath(project.root);
     this.#folder = this.#disk.realpath(project.folder);
     this.#arch = nodeArch(project.target.platform);
+    this.#libc = project.target.libc ?? "glibc";
     this.#included = new Set(project.include.map((name) => path.join(this.#folder, name)));
     const { name, version } = project;
     const purl = `pkg:npm/${encodeURIComponent(name)}${version === undefined ? "" : `@${version}`}`;
@@ -241,7 +243,7 @@ class Tracer {
 
   #addons(scope: Scope, reason: Reason): void {
     const { node } = this.#project.target;
-    const { files, foreign } = addonsOf(this.#disk, scope, { arch: this.#arch, abi: abiOf(node) });
+    const { files, foreign } = addonsOf(this.#disk, scope, { arch: this.#arch, abi: abiOf(node), libc: this.#libc });
     for (const addon of files) {
       this.#module(this.#disk.realpath(addon), {
         kind: "dlopen",
@@ -249,14 +251,14 @@ class Tracer {
         what: path.relative(scope.folder, addon),
       });
     }
-    if (foreign && suits(scope.json, this.#arch)) {
+    if (foreign && suits(scope.json, this.#arch, this.#libc)) {
       this.#say({
         code: "foreign-addon",
         severity: "warning",
-        message: `${scope.json.name} has no addon for linux ${this.#arch}`,
+        message: `${scope.json.name} has no addon for linux ${this.#arch}${this.#libc === "musl" ? " with musl" : ""}`,
         ...(reason.file === undefined ? {} : { file: reason.file }),
         ...(reason.line === undefined ? {} : { line: reason.line }),
-        hint: `install it for the target: npm install --os linux --cpu ${this.#arch} --libc glibc`,
+        hint: `install it for the target: npm install --os linux --cpu ${this.#arch} --libc ${this.#libc}`,
       });
     }
   }
@@ -266,7 +268,8 @@ class Tracer {
     for (const name of Object.keys(scope.json.optionalDependencies ?? {}).sort(compareStrings)) {
       const folder = this.#find(name, scope.folder);
       const json = folder === undefined ? undefined : this.#packages.at(folder)?.json;
-      if (folder === undefined || json === undefined || !isCarrier(json) || !suits(json, this.#arch)) continue;
+      if (folder === undefined || json === undefined || !isCarrier(json) || !suits(json, this.#arch, this.#libc))
+        continue;
       const reason: Reason = {
         kind: "require",
         from: this.#image(path.join(scope.folder, "package.json")),

@@ -8,7 +8,7 @@ import { findFile, type LibraryFiles } from "../elf/files.ts";
 import { isElf, parseElf } from "../elf/parse.ts";
 import { withContent } from "./content.ts";
 import type { DebianFiles } from "./debian-files.ts";
-import type { DebianGround } from "./debian-ground.ts";
+import type { PackageGround } from "./ground.ts";
 import { refuseProblems, takeLibraries } from "./libraries.ts";
 
 /** A program that another program runs: the file after `#!`. */
@@ -32,7 +32,7 @@ export async function takePackages(
   debian: Debian,
   architecture: string,
   names: readonly string[],
-  { taken, ground }: { readonly taken: DebianFiles; readonly ground: DebianGround },
+  { taken, ground }: { readonly taken: DebianFiles; readonly ground: PackageGround },
 ): Promise<TakenPackages> {
   const scripts: Script[] = [];
   const diagnostics: Diagnostic[] = [];
@@ -61,7 +61,7 @@ export async function takePackages(
 }
 
 /** `/bin` and the like, which other programs are called by. */
-async function takeMergedFolders(ground: DebianGround): Promise<void> {
+async function takeMergedFolders(ground: PackageGround): Promise<void> {
   for (const place of ["/bin", "/lib", "/lib64", "/sbin"]) {
     await ground.take(place, { kind: "preset", what: "merged /usr" });
   }
@@ -71,7 +71,7 @@ async function takeMergedFolders(ground: DebianGround): Promise<void> {
 async function reached(
   debian: Debian,
   architecture: string,
-  ground: DebianGround,
+  ground: PackageGround,
   found: DebianPackage,
 ): Promise<PackageFile[]> {
   const files: PackageFile[] = [];
@@ -95,7 +95,7 @@ async function leadsSomewhere(files: LibraryFiles, found: DebianPackage, link: P
   return found.files.some((file) => file.path === target);
 }
 
-async function takeNeeds(ground: DebianGround, file: PackageFile & { type: "file" }): Promise<readonly Diagnostic[]> {
+async function takeNeeds(ground: PackageGround, file: PackageFile & { type: "file" }): Promise<readonly Diagnostic[]> {
   const { linkage } = await withContent(file.content, (reader) => parseElf(reader, file.path));
   if (linkage === "other") return [];
   const needs = await takeLibraries(ground, { own: { at: async () => undefined }, program: file.path });

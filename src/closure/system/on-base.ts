@@ -1,0 +1,56 @@
+import path from "node:path";
+import { SlimError } from "../../base/error.ts";
+import type { Platform } from "../../image/platform.ts";
+import type { Entry } from "../../layer/entry.ts";
+import type { BaseFiles } from "../../sources/base/files.ts";
+import { composeClosure } from "../compose.ts";
+import type { Closure, ClosureEntry, ClosurePart, Reason } from "../types.ts";
+import type { ImageGround } from "./image-ground.ts";
+
+/**
+ * A closure on a base: everything lies where the base's links lead, and what the base has is not there
+ * again. The closure's own takes the place of another file of the base.
+ * @throws SlimError `CLOSURE` where one has a folder and the other has not
+ */
+export function composeOnBase(platform: Platform, ground: ImageGround, parts: readonly ClosurePart[]): Closure {
+  const { files, where, digest } = ground.base;
+  const all = [...parts, ground.part()].map((part) => {
+    return { ...part, entries: part.entries.map((entry) => placeEntry(files, entry)) };
+  });
+  const { entries, ...closure } = composeClosure(platform, all);
+  const own = new Map<string, ClosureEntry>();
+  const used = new Map(ground.used);
+  for (const [place, entry] of entries) {
+    if (!isInBase(files, entry.entry)) own.set(place, entry);
+    else if (entry.entry.type !== "directory") used.set(place, [...(used.get(place) ?? []), ...entry.reasons]);
+  }
+  return { ...closure, entries: own, base: { name: where, digest, ...files.totals, used } };
+}
+
+/** What is put below a link lies where that leads. */
+function placeEntry(files: BaseFiles, { entry, reasons, ...about }: ClosureEntry): ClosureEntry {
+  const place = files.placeOf(entry.path);
+  const from = (reason: Reason) =>
+    reason.from === undefined ? reason : { ...reason, from: files.placeOf(reason.from) };
+  return { ...about, entry: place === entry.path ? entry : moved(entry, place), reasons: reasons.map(from) };
+}
+
+function moved(entry: Entry, place: string): Entry {
+  if (entry.type !== "symlink") return { ...entry, path: place };
+  return { ...entry, path: place, target: path.posix.resolve(path.posix.dirname(entry.path), entry.target) };
+}
+
+function isInBase(files: BaseFiles, entry: Entry): boolean {
+  const there = files.at(entry.path);
+  if (there === undefined) return false;
+  const isFolder = files.find(entry.path)?.type === "folder";
+  if (entry.type === "directory" && isFolder) return true;
+  if (entry.type === "directory" || there.type === "folder") {
+    throw new SlimError("CLOSURE", `is a ${isFolder ? "folder" : "file"} in the base and something else here`, {
+      where: entry.path,
+      hint: "take another base, or exclude it",
+    });
+  }
+  if (entry.type === "symlink") return there.type === "link" && there.target === entry.target;
+  return there.type === "file" && there.digest === entry.content.digest && there.mode === entry.mode;
+}
