@@ -6,6 +6,8 @@ import { readEnv } from "../../image/inherit.ts";
 import { formatPlatform, type Platform } from "../../image/platform.ts";
 import type { Cache } from "../../layer/cache.ts";
 import type { Content } from "../../layer/entry.ts";
+import type { BaseImage } from "../../sources/base/bases.ts";
+import type { RegularFile } from "../../sources/base/files.ts";
 import { satisfies, versionInBinary } from "../../sources/node.ts";
 import type { Sources } from "../../sources/sources.ts";
 import { findFile } from "../elf/files.ts";
@@ -93,10 +95,27 @@ async function findInBase(cache: Cache, { base, files }: ImageGround): Promise<B
     const elf = await found?.withReader((reader) => parseElf(reader, file.path)).catch(() => undefined);
     // A script may be anything.
     if (elf === undefined) continue;
-    const known = await cache.get<{ version?: string }>("node-version", file.digest);
-    const version = known === undefined ? await versionInBinary((await base.content(file)).open()) : known.version;
-    if (known === undefined) await cache.put("node-version", file.digest, { version });
-    return { path: `${folder}/node`, libc: isMuslLoader(elf.interpreter) ? "musl" : "glibc", version };
+    const libc = isMuslLoader(elf.interpreter) ? "musl" : "glibc";
+    return { path: `${folder}/node`, libc, version: await versionInBase(cache, base, file, elf.needed) };
+  }
+  return undefined;
+}
+
+/** The version that is in the program, or in the library that some distributions put all of it into. */
+async function versionInBase(
+  cache: Cache,
+  { files, content }: BaseImage,
+  program: RegularFile,
+  needed: readonly string[],
+): Promise<string | undefined> {
+  const library = needed.find((name) => name.startsWith("libnode."));
+  const place = library && files.paths().find((one) => one.endsWith(`/${library}`));
+  const file = place === undefined ? undefined : files.find(place);
+  for (const one of [program, ...(file?.type === "file" ? [file] : [])]) {
+    const known = await cache.get<{ version?: string }>("node-version", one.digest);
+    const version = known === undefined ? await versionInBinary((await content(one)).open()) : known.version;
+    if (known === undefined) await cache.put("node-version", one.digest, { version });
+    if (version !== undefined) return version;
   }
   return undefined;
 }

@@ -11,7 +11,7 @@ import type { Cache } from "../../layer/cache.ts";
 import type { Content } from "../../layer/entry.ts";
 import { openStore, type Source } from "../../store/open.ts";
 import { chooseImage, RegistryClient, type RegistryOptions } from "../../store/registry/index.ts";
-import { type BaseFile, BaseFiles } from "./files.ts";
+import { BaseFiles, type RegularFile } from "./files.ts";
 import { type Listing, listLayer, unpackLayer } from "./listing.ts";
 
 /** Digests of bases by reference. */
@@ -32,7 +32,7 @@ export interface BaseImage {
   /** How many regular files one of the layers has. */
   filesIn(layer: number): number;
   /** The bytes of a regular file. */
-  content(file: BaseFile & { readonly type: "file" }): Promise<Content>;
+  content(file: RegularFile): Promise<Content>;
 }
 
 export interface BasesOptions {

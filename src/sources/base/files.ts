@@ -4,9 +4,8 @@ import { compareStrings } from "../../base/files.ts";
 import type { Listing, Member, PresentMember } from "./listing.ts";
 
 /** What is at a path of a base. The bytes of a file are in the pack of one of its layers. */
-export type BaseFile =
-  | (PresentMember & { readonly type: "file" } & { readonly layer: number })
-  | (PresentMember & { readonly type: "folder" | "link" | "other" });
+export type RegularFile = PresentMember & { readonly type: "file" } & { readonly layer: number };
+export type BaseFile = RegularFile | (PresentMember & { readonly type: "folder" | "link" | "other" });
 
 /** More links than these on the way to one file are a loop. */
 const MAX_LINKS = 40;
