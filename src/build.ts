@@ -3,19 +3,18 @@ import type { Context } from "./base/context.ts";
 import { type Diagnostic, diagnosticLine } from "./base/diagnostic.ts";
 import { SlimError } from "./base/error.ts";
 import { writeAtomically } from "./base/files.ts";
-import type { Launch, ProgramClosure } from "./closure/closure.ts";
+import type { ProgramClosure } from "./closure/closure.ts";
 import { formatClosureRecords, recordClosure } from "./closure/explain.ts";
 import { type Closure, layerNames } from "./closure/types.ts";
 import { composeImage, composeIndex } from "./image/image.ts";
-import { baseDigest, baseName, inheritConfig } from "./image/inherit.ts";
 import { formatPlatform } from "./image/platform.ts";
-import type { Annotations, Artifact, Image } from "./image/types.ts";
+import type { Artifact, Image } from "./image/types.ts";
 import { Cache, defaultCacheDir } from "./layer/cache.ts";
 import { type BuiltLayer, buildLayer } from "./layer/layer.ts";
 import { knownPlaces, rememberPlaces } from "./layer/places.ts";
 import { type Plan, plan } from "./plan/plan.ts";
+import { aboutBase, checkBase, runConfig } from "./plan/run-config.ts";
 import { contextOf, type PlanCall, resolve } from "./resolve.ts";
-import type { BaseImage } from "./sources/base/bases.ts";
 import { archiveStore, writeArchive } from "./store/archive.ts";
 import { type EngineName, engineStore } from "./store/engine.ts";
 import { folderStore } from "./store/folder.ts";
@@ -96,7 +95,9 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
     resolve(context, cache, planned, { registry: call.registry }),
   );
   const closures = programs.map(({ closure }) => closure);
-  const diagnostics = [...planned.diagnostics, ...diagnosticsOf(closures)];
+  const based = await Promise.all(programs.map(({ base }) => checkBase(planned.image, base)));
+  const found = [...closures.flatMap((closure) => closure.diagnostics), ...based.flat()];
+  const diagnostics = [...planned.diagnostics, ...eachOnce(found)];
   refuseWarnings(planned, diagnostics);
   const { tags } = planned;
   if (call.dryRun) {
@@ -142,7 +143,7 @@ async function imageOf(context: Context, cache: Cache, planned: Plan, program: P
   const image = composeImage({
     platform: closure.platform,
     created: new Date(planned.image.epoch * 1000).toISOString().replace(".000Z", "Z"),
-    config: imageConfig(planned, launch, base),
+    config: runConfig(planned.image, launch, base),
     layers,
     annotations: { ...aboutBase(base), ...planned.image.annotations },
     base,
@@ -160,8 +161,7 @@ function artifactOf(built: readonly Built[], planned: Plan): Artifact {
 }
 
 /** What is said of several platforms is said once. */
-function diagnosticsOf(closures: readonly Closure[]): readonly Diagnostic[] {
-  const all = closures.flatMap((closure) => closure.diagnostics);
+function eachOnce(all: readonly Diagnostic[]): readonly Diagnostic[] {
   return [...new Map(all.map((diagnostic) => [JSON.stringify(diagnostic), diagnostic])).values()];
 }
 
@@ -176,24 +176,6 @@ async function layersOf(context: Context, cache: Cache, planned: Plan, closure: 
       return buildLayer(context, cache, name, entries, options);
     }),
   );
-}
-
-/** How the closure wants the image to be run. */
-function imageConfig({ image }: Plan, launch: Launch, base: BaseImage | undefined) {
-  return inheritConfig(base?.config.config, {
-    ...image,
-    defaultEnv: launch.env,
-    entrypoint: launch.entrypoint,
-    defaultUser: "65532:65532",
-    workdir: image.workdir ?? launch.workdir,
-    labels: { ...aboutBase(base), ...image.labels },
-  });
-}
-
-/** https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md */
-function aboutBase(base: BaseImage | undefined): Annotations {
-  if (base === undefined) return {};
-  return { ...(base.name === undefined ? {} : { [baseName]: base.name }), [baseDigest]: base.digest };
 }
 
 async function write(

@@ -247,7 +247,7 @@ class System {
     const { ground, image } = this;
     const folder: ClosurePart[] = ground instanceof FolderGround ? [await ground.part()] : [];
     const isDebian = image?.isDebian ?? ground instanceof DebianGround;
-    const debian = this.#taken === undefined ? [] : [await this.#taken.part(isDebian)];
+    const debian = this.#taken === undefined ? [] : [await this.#taken.part(isDebian, image?.base.text)];
     const all = [...parts, ...debian, ...folder];
     const closure = image === undefined ? composeClosure(this.platform, all) : composeOnBase(this.platform, image, all);
     const { scripts, diagnostics } = this.#packages;

@@ -1,3 +1,4 @@
+import path from "node:path";
 import type { Image } from "../image/types.ts";
 import { membersOf, uncompressed } from "./uncompressed.ts";
 
@@ -25,8 +26,8 @@ export async function componentsOf(image: Image): Promise<readonly Component[]> 
       }
       const parts: Uint8Array[] = [];
       for await (const chunk of member) parts.push(chunk as Uint8Array);
-      // What a higher layer says of the same package counts.
-      for (const one of component(Buffer.concat(parts).toString())) found.set(one.name, one);
+      // A file of a higher layer hides that of a lower one.
+      for (const one of component(Buffer.concat(parts).toString())) found.set(path.posix.basename(name), one);
     }
   }
   return [...found.values()].sort((a, b) => (a.purl < b.purl ? -1 : 1));

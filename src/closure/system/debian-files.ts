@@ -94,8 +94,9 @@ export class DebianFiles {
   /**
    * Everything taken, and what describes it. Nothing at all when no package gave a file.
    * @param isDebian whether the system of the image is Debian, as `os-release` then says
+   * @param before the text of a file of the base, which may describe packages already
    */
-  async part(isDebian: boolean): Promise<ClosurePart> {
+  async part(isDebian: boolean, before: ReadText = async () => undefined): Promise<ClosurePart> {
     if (this.#packages.size === 0) return { entries: [], components: [], diagnostics: [] };
     if (isDebian) await this.#takeOsRelease();
     // A copyright may stand in another package, which then is described as well.
@@ -104,7 +105,7 @@ export class DebianFiles {
       described.add(next.name);
       await this.#takeCopyright(next);
     }
-    for (const found of this.#packages.values()) this.#describe(found);
+    for (const found of this.#packages.values()) await this.#describe(found, before);
     return {
       entries: [...this.#entries.values()],
       components: [...this.#packages.values()].map(component),
@@ -128,8 +129,15 @@ export class DebianFiles {
     await this.take(owner, `/usr/share/doc/${owner}/copyright`, { kind: "link", from: folder });
   }
 
-  #describe(found: DebianPackage): void {
-    const sums = [...(this.#checksums.get(found.name) ?? [])].sort(([a], [b]) => compareStrings(a, b));
+  async #describe(found: DebianPackage, before: ReadText): Promise<void> {
+    const control = `${found.control.trimEnd()}\n`;
+    const usual = `/var/lib/dpkg/status.d/${found.name}`;
+    const based = await before(usual);
+    // Of two versions both are described: scanners read whatever is there.
+    const isOther = based !== undefined && based !== control;
+    const place = isOther ? `${usual}_${found.version}` : usual;
+    const sums = new Map([...md5sums(isOther ? undefined : await before(`${usual}.md5sums`))]);
+    for (const [file, md5] of this.#checksums.get(found.name) ?? []) sums.set(file.slice(1), md5);
     const describing = (path: string, text: string): void =>
       this.#set({
         entry: { ...plainFile, path, content: bytesContent(text) },
@@ -137,9 +145,9 @@ export class DebianFiles {
         purl: found.purl,
         reasons: [{ kind: "metadata", what: "package database" }],
       });
-    describing(`/var/lib/dpkg/status.d/${found.name}`, `${found.control.trimEnd()}\n`);
-    const lines = sums.map(([file, md5]) => `${md5}  ${file.slice(1)}\n`);
-    describing(`/var/lib/dpkg/status.d/${found.name}.md5sums`, lines.join(""));
+    describing(place, control);
+    const lines = [...sums].sort(([a], [b]) => compareStrings(a, b)).map(([file, md5]) => `${md5}  ${file}\n`);
+    describing(`${place}.md5sums`, lines.join(""));
   }
 
   #add(found: DebianPackage, file: PackageFile, reasons: readonly Reason[]): void {
@@ -166,6 +174,13 @@ export class DebianFiles {
     const before = this.#entries.get(entry.entry.path);
     this.#entries.set(entry.entry.path, entry.reasons.reduce(withReason, { ...entry, reasons: before?.reasons ?? [] }));
   }
+}
+
+type ReadText = (path: string) => Promise<string | undefined>;
+
+/** Path and checksum of every line of `md5sum`. */
+function* md5sums(text = ""): Generator<[string, string]> {
+  for (const [, md5 = "", file = ""] of text.matchAll(/^([0-9a-f]{32}) {2}(.+)$/gm)) yield [file, md5];
 }
 
 const plainFile = { type: "file", mode: 0o644, uid: 0, gid: 0 } as const;

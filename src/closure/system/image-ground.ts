@@ -175,14 +175,9 @@ function findLibc({ files }: BaseImage): { libc: ImageGround["libc"]; place: str
   return musl === undefined ? { libc: undefined, place: "" } : { libc: "musl", place: musl };
 }
 
-function configuredOf({ files, content }: BaseImage): Promise<string[]> {
+function configuredOf({ files, text }: BaseImage): Promise<string[]> {
   return configuredFolders({
     names: async (folder) => files.names(folder),
-    text: async (place) => {
-      const found = files.find(place);
-      if (found?.type !== "file") return "";
-      const bytes = await withContent(await content(found), (reader) => reader.read(0, Math.min(reader.size, 1 << 20)));
-      return Buffer.from(bytes).toString();
-    },
+    text: async (place) => (await text(place)) ?? "",
   });
 }

@@ -33,6 +33,8 @@ export interface BaseImage {
   filesIn(layer: number): number;
   /** The bytes of a regular file. */
   content(file: RegularFile): Promise<Content>;
+  /** A small text file, links followed; undefined where there is none. */
+  text(path: string): Promise<string | undefined>;
 }
 
 export interface BasesOptions {
@@ -43,6 +45,8 @@ export interface BasesOptions {
   readonly frozen: boolean;
 }
 
+/** Of a file that is read as text, in bytes. */
+const MAX_TEXT = 1 << 20;
 /** How many layers are fetched at once. */
 const PARALLEL = 4;
 
@@ -89,21 +93,30 @@ export class Bases {
       const some = layers.slice(at, at + PARALLEL);
       listings.push(...(await Promise.all(some.map((layer) => this.#list(context, cache, layer, where)))));
     }
+    const files = new BaseFiles(listings, where);
+    const content: BaseImage["content"] = async ({ layer, offset, size, digest }) => {
+      const { pack } = listings[layer] as Listing;
+      const place = (await this.#pack(layers[layer] as Layer, pack, where)).place;
+      if (place === undefined) throw new SlimError("IO", "the cache lost a file", { where });
+      const part = { file: place.file, offset: place.offset + offset };
+      return { digest, size, place: part, open: () => readPart(part, size) };
+    };
     return {
       name,
       where,
       digest,
       config,
       layers,
-      files: new BaseFiles(listings, where),
-      filesIn: (layer) => listings[layer]?.members.filter(({ type }) => type === "file").length ?? 0,
-      content: async ({ layer, offset, size, digest }) => {
-        const { pack } = listings[layer] as Listing;
-        const place = (await this.#pack(layers[layer] as Layer, pack, where)).place;
-        if (place === undefined) throw new SlimError("IO", "the cache lost a file", { where });
-        const part = { file: place.file, offset: place.offset + offset };
-        return { digest, size, place: part, open: () => readPart(part, size) };
+      files,
+      content,
+      text: async (path) => {
+        const file = files.find(path);
+        if (file?.type !== "file" || file.size > MAX_TEXT) return undefined;
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of (await content(file)).open()) chunks.push(chunk);
+        return Buffer.concat(chunks).toString();
       },
+      filesIn: (layer) => listings[layer]?.members.filter(({ type }) => type === "file").length ?? 0,
     };
   }
 
@@ -123,7 +136,9 @@ export class Bases {
     );
     const digest = exact ?? (await this.#resolve(name));
     const where = formatReference({ ...place, digest });
-    const read = async () => onlyImage(await this.#client.read(context, where, platform), where);
+    const isLocked = exact === undefined;
+    const read = async () =>
+      onlyImage(await this.#client.read(context, where, platform).catch((error) => rethrow(error, isLocked)), where);
     const key = `${digest} ${formatPlatform(platform)}`;
     const known = await cache.get<BaseRecord>("base", key);
     const record = known ?? recordOf(await read(), name);
@@ -202,6 +217,15 @@ function recordOf({ config, layers }: Image, where: string): BaseRecord {
     config,
     layers: layers.map(({ descriptor, diffId }) => ({ descriptor: ociLayer(descriptor, where), diffId })),
   };
+}
+
+function rethrow(error: unknown, isLocked: boolean): never {
+  if (!isLocked || !(error instanceof SlimError) || error.code !== "NOT_FOUND") throw error;
+  throw new SlimError("NOT_FOUND", "the registry does not have the base that slim.lock names", {
+    where: error.where,
+    hint: "slim lock --update base takes what its tag is now",
+    cause: error,
+  });
 }
 
 function onlyImage(artifact: Artifact, where: string): Image {
