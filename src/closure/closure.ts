@@ -17,7 +17,7 @@ import { DebianGround } from "./system/debian-ground.ts";
 import { FolderGround, type Ground, noGround } from "./system/ground.ts";
 import { ImageGround } from "./system/image-ground.ts";
 import { refuseProblems, takeLibraries } from "./system/libraries.ts";
-import { composeOnBase } from "./system/on-base.ts";
+import { composeOnBase, isInBase } from "./system/on-base.ts";
 import { missingInterpreters, type TakenPackages, takePackages } from "./system/packages.ts";
 import { rootfs } from "./system/rootfs.ts";
 import type { Closure, ClosureEntry, ClosurePart } from "./types.ts";
@@ -247,7 +247,8 @@ class System {
     const { ground, image } = this;
     const folder: ClosurePart[] = ground instanceof FolderGround ? [await ground.part()] : [];
     const isDebian = image?.isDebian ?? ground instanceof DebianGround;
-    const debian = this.#taken === undefined ? [] : [await this.#taken.part(isDebian, image?.base.text)];
+    const debian =
+      this.#taken === undefined ? [] : [await this.#taken.part(isDebian, image && ((entry) => isInBase(image, entry)))];
     const all = [...parts, ...debian, ...folder];
     const closure = image === undefined ? composeClosure(this.platform, all) : composeOnBase(this.platform, image, all);
     const { scripts, diagnostics } = this.#packages;

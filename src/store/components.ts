@@ -30,7 +30,8 @@ export async function componentsOf(image: Image): Promise<readonly Component[]> 
       for (const one of component(Buffer.concat(parts).toString())) found.set(path.posix.basename(name), one);
     }
   }
-  return [...found.values()].sort((a, b) => (a.purl < b.purl ? -1 : 1));
+  const each = new Map([...found.values()].map((one) => [one.purl, one]));
+  return [...each.values()].sort((a, b) => (a.purl < b.purl ? -1 : 1));
 }
 
 function component(control: string): Component[] {

@@ -1,7 +1,7 @@
 import path from "node:path";
 import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
-import { bytesContent, type Content } from "../../layer/entry.ts";
+import { bytesContent, type Content, type Entry } from "../../layer/entry.ts";
 import type { Debian } from "../../sources/debian/debian.ts";
 import type { DebianPackage, PackageFile } from "../../sources/debian/package.ts";
 import { withReason } from "../compose.ts";
@@ -94,9 +94,9 @@ export class DebianFiles {
   /**
    * Everything taken, and what describes it. Nothing at all when no package gave a file.
    * @param isDebian whether the system of the image is Debian, as `os-release` then says
-   * @param before the text of a file of the base, which may describe packages already
+   * @param isInBase whether the base has a file already, where there is a base; it may describe packages, too
    */
-  async part(isDebian: boolean, before: ReadText = async () => undefined): Promise<ClosurePart> {
+  async part(isDebian: boolean, isInBase?: (entry: Entry) => boolean): Promise<ClosurePart> {
     if (this.#packages.size === 0) return { entries: [], components: [], diagnostics: [] };
     if (isDebian) await this.#takeOsRelease();
     // A copyright may stand in another package, which then is described as well.
@@ -105,7 +105,7 @@ export class DebianFiles {
       described.add(next.name);
       await this.#takeCopyright(next);
     }
-    for (const found of this.#packages.values()) await this.#describe(found, before);
+    for (const found of this.#packages.values()) this.#describe(found, isInBase);
     return {
       entries: [...this.#entries.values()],
       components: [...this.#packages.values()].map(component),
@@ -129,15 +129,11 @@ export class DebianFiles {
     await this.take(owner, `/usr/share/doc/${owner}/copyright`, { kind: "link", from: folder });
   }
 
-  async #describe(found: DebianPackage, before: ReadText): Promise<void> {
-    const control = `${found.control.trimEnd()}\n`;
-    const usual = `/var/lib/dpkg/status.d/${found.name}`;
-    const based = await before(usual);
-    // Of two versions both are described: scanners read whatever is there.
-    const isOther = based !== undefined && based !== control;
-    const place = isOther ? `${usual}_${found.version}` : usual;
-    const sums = new Map([...md5sums(isOther ? undefined : await before(`${usual}.md5sums`))]);
-    for (const [file, md5] of this.#checksums.get(found.name) ?? []) sums.set(file.slice(1), md5);
+  #describe(found: DebianPackage, isInBase?: (entry: Entry) => boolean): void {
+    const isKept = (path: string) => isInBase?.((this.#entries.get(path) as ClosureEntry).entry) !== true;
+    const sums = [...(this.#checksums.get(found.name) ?? [])]
+      .filter(([path]) => isKept(path))
+      .sort(([a], [b]) => compareStrings(a, b));
     const describing = (path: string, text: string): void =>
       this.#set({
         entry: { ...plainFile, path, content: bytesContent(text) },
@@ -145,9 +141,11 @@ export class DebianFiles {
         purl: found.purl,
         reasons: [{ kind: "metadata", what: "package database" }],
       });
-    describing(place, control);
-    const lines = [...sums].sort(([a], [b]) => compareStrings(a, b)).map(([file, md5]) => `${md5}  ${file}\n`);
-    describing(`${place}.md5sums`, lines.join(""));
+    // What the base says of its files stays, whatever it is; scanners read every file there.
+    const name = isInBase !== undefined ? `${found.name}_${found.version}` : found.name;
+    describing(`/var/lib/dpkg/status.d/${name}`, `${found.control.trimEnd()}\n`);
+    const lines = sums.map(([file, md5]) => `${md5}  ${file.slice(1)}\n`);
+    describing(`/var/lib/dpkg/status.d/${name}.md5sums`, lines.join(""));
   }
 
   #add(found: DebianPackage, file: PackageFile, reasons: readonly Reason[]): void {
@@ -174,13 +172,6 @@ export class DebianFiles {
     const before = this.#entries.get(entry.entry.path);
     this.#entries.set(entry.entry.path, entry.reasons.reduce(withReason, { ...entry, reasons: before?.reasons ?? [] }));
   }
-}
-
-type ReadText = (path: string) => Promise<string | undefined>;
-
-/** Path and checksum of every line of `md5sum`. */
-function* md5sums(text = ""): Generator<[string, string]> {
-  for (const [, md5 = "", file = ""] of text.matchAll(/^([0-9a-f]{32}) {2}(.+)$/gm)) yield [file, md5];
 }
 
 const plainFile = { type: "file", mode: 0o644, uid: 0, gid: 0 } as const;

@@ -21,7 +21,7 @@ export function composeOnBase(platform: Platform, ground: ImageGround, parts: re
   const own = new Map<string, ClosureEntry>();
   const used = new Map(ground.used);
   for (const [place, entry] of entries) {
-    if (!isInBase(files, entry.entry)) own.set(place, entry);
+    if (!isInBase(ground, entry.entry)) own.set(place, entry);
     else if (entry.entry.type !== "directory") used.set(place, [...(used.get(place) ?? []), ...entry.reasons]);
   }
   return { ...closure, entries: own, base: { name: where, digest, ...files.totals, used } };
@@ -40,10 +40,12 @@ function moved(entry: Entry, place: string): Entry {
   return { ...entry, path: place, target: path.posix.resolve(path.posix.dirname(entry.path), entry.target) };
 }
 
-function isInBase(files: BaseFiles, entry: Entry): boolean {
-  const there = files.at(entry.path);
+/** Whether a base has the very same already. @throws SlimError `CLOSURE` where one has a folder and the other has not */
+export function isInBase({ base: { files } }: ImageGround, entry: Entry): boolean {
+  const place = files.placeOf(entry.path);
+  const there = files.at(place);
   if (there === undefined) return false;
-  const isFolder = files.find(entry.path)?.type === "folder";
+  const isFolder = files.find(place)?.type === "folder";
   if (entry.type === "directory" && isFolder) return true;
   if (entry.type === "directory" || there.type === "folder") {
     throw new SlimError("CLOSURE", `is a ${isFolder ? "folder" : "file"} in the base and something else here`, {
