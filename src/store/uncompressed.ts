@@ -15,10 +15,15 @@ export function uncompressed(layer: Pick<Layer, "descriptor" | "open">): AsyncIt
       return unzstd(layer.open(), digest);
     case mediaTypes.layerGzip:
     case mediaTypes.dockerLayerGzip:
-      return passErrors(Readable.from(layer.open(), { objectMode: false }), createGunzip());
+      return gunzipped(layer);
     default:
       return undefined;
   }
+}
+
+/** Nothing is read, and so nothing fails, before somebody asks for the first byte. */
+async function* gunzipped({ open }: Pick<Layer, "open">): AsyncGenerator<Uint8Array> {
+  yield* passErrors(Readable.from(open(), { objectMode: false }), createGunzip());
 }
 
 /** The members of a tar, to be read or resumed one after the other. */

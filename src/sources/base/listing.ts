@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import path from "node:path";
 import { type Context, throwIfAborted } from "../../base/context.ts";
-import { SlimError } from "../../base/error.ts";
+import { SlimError, systemCode } from "../../base/error.ts";
 import type { Digest } from "../../image/digest.ts";
 import type { Layer } from "../../image/types.ts";
 import type { Cache } from "../../layer/cache.ts";
@@ -54,7 +54,11 @@ export async function unpackLayer(context: Context, cache: Cache, layer: Layer, 
   if (tar === undefined) throw new SlimError("INVALID", `has a layer of type ${layer.descriptor.mediaType}`, { where });
   context.report({ type: "stage", name: `read ${where}` });
   const list = new MemberList(where);
-  const { digest } = await cache.add(list.read(checked(context, tar, layer, where)));
+  const { digest } = await cache.add(list.read(checked(context, tar, layer, where))).catch((cause: unknown) => {
+    if (cause instanceof SlimError || /^E(?!RR_)/.test(systemCode(cause) ?? "")) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SlimError("INVALID", `the layer ${layer.descriptor.digest} cannot be read: ${reason}`, { where, cause });
+  });
   const listing: Listing = { members: list.members, pack: digest };
   await cache.put("base-layer", layer.diffId, listing);
   return listing;
