@@ -17,7 +17,7 @@ import { DebianGround } from "./system/debian-ground.ts";
 import { FolderGround, type Ground, noGround } from "./system/ground.ts";
 import { ImageGround } from "./system/image-ground.ts";
 import { refuseProblems, takeLibraries } from "./system/libraries.ts";
-import { composeOnBase, isInBase } from "./system/on-base.ts";
+import { composeOnBase, isInBase, placeOnBase } from "./system/on-base.ts";
 import { missingInterpreters, type TakenPackages, takePackages } from "./system/packages.ts";
 import { rootfs } from "./system/rootfs.ts";
 import type { Closure, ClosureEntry, ClosurePart } from "./types.ts";
@@ -110,7 +110,7 @@ async function closureOfNode(
     runtime.load(),
     system.takeDefaults(),
   ]);
-  const own = filesOf([...part.entries, ...app.entries]);
+  const own = system.filesOf([...part.entries, ...app.entries]);
   for (const place of [runtime.path, ...app.entries.map(({ entry }) => entry.path).filter(isAddon)]) {
     await system.takeNeeds(own, place);
   }
@@ -222,6 +222,12 @@ class System {
   rootfs(): ClosurePart {
     const { image } = this;
     return image === undefined ? rootfs() : rootfs((place) => image.has(place));
+  }
+
+  /** Entries as a loader sees them where they come to lie. */
+  filesOf(entries: readonly ClosureEntry[]): LibraryFiles {
+    const { image } = this;
+    return filesOf(image === undefined ? entries : entries.map((entry) => placeOnBase(image, entry)));
   }
 
   /** Certificates, whatever is under the program. */

@@ -2,7 +2,6 @@ import path from "node:path";
 import { SlimError } from "../../base/error.ts";
 import type { Platform } from "../../image/platform.ts";
 import type { Entry } from "../../layer/entry.ts";
-import type { BaseFiles } from "../../sources/base/files.ts";
 import { composeClosure } from "../compose.ts";
 import type { Closure, ClosureEntry, ClosurePart, Reason } from "../types.ts";
 import type { ImageGround } from "./image-ground.ts";
@@ -15,7 +14,7 @@ import type { ImageGround } from "./image-ground.ts";
 export function composeOnBase(platform: Platform, ground: ImageGround, parts: readonly ClosurePart[]): Closure {
   const { files, where, digest } = ground.base;
   const all = [...parts, ground.part()].map((part) => {
-    return { ...part, entries: part.entries.map((entry) => placeEntry(files, entry)) };
+    return { ...part, entries: part.entries.map((entry) => placeOnBase(ground, entry)) };
   });
   const { entries, ...closure } = composeClosure(platform, all);
   const own = new Map<string, ClosureEntry>();
@@ -28,7 +27,10 @@ export function composeOnBase(platform: Platform, ground: ImageGround, parts: re
 }
 
 /** What is put below a link lies where that leads. */
-function placeEntry(files: BaseFiles, { entry, reasons, ...about }: ClosureEntry): ClosureEntry {
+export function placeOnBase(
+  { base: { files } }: ImageGround,
+  { entry, reasons, ...about }: ClosureEntry,
+): ClosureEntry {
   const place = files.placeOf(entry.path);
   const from = (reason: Reason) =>
     reason.from === undefined ? reason : { ...reason, from: files.placeOf(reason.from) };
