@@ -30,7 +30,22 @@ async function* gunzipped({ open }: Pick<Layer, "open">): AsyncGenerator<Uint8Ar
 export async function membersOf(tar: AsyncIterable<Uint8Array>) {
   const { extract } = await import("tar-stream");
   // Its types know neither that it is a stream of Node.js nor that such are.
-  return passErrors(Readable.from(tar, { objectMode: false }), extract() as never) as ReturnType<typeof extract>;
+  return passErrors(Readable.from(filledUp(tar), { objectMode: false }), extract() as never) as ReturnType<
+    typeof extract
+  >;
+}
+
+const BLOCK = 512;
+
+/** `umoci insert` leaves the last block as short as it is, which engines do not mind. */
+async function* filledUp(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const chunk of tar) {
+    size += chunk.length;
+    yield chunk;
+  }
+  const rest = -size & (BLOCK - 1);
+  if (size > 0 && rest > 0) yield Buffer.alloc(rest);
 }
 
 /** `from.pipe(to)`, where a failure of `from` ends `to` as well. */

@@ -1,6 +1,8 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import path from "node:path";
+import { gunzipSync, gzipSync } from "node:zlib";
 import test from "ava";
+import { digestOf } from "../../src/image/digest.ts";
 import { Cache } from "../../src/layer/cache.ts";
 import { Bases } from "../../src/sources/base/bases.ts";
 import { BaseFiles } from "../../src/sources/base/files.ts";
@@ -8,7 +10,7 @@ import { listLayer } from "../../src/sources/base/listing.ts";
 import { folderStore } from "../../src/store/folder.ts";
 import { baseOf, type LayerFiles, layerOf, sha256 } from "../support/base-images.ts";
 import { workFolder } from "../support/project.ts";
-import { contextOf, readAll } from "../support/registry-images.ts";
+import { blobOf, contextOf, readAll } from "../support/registry-images.ts";
 import { run } from "../support/registry-server.ts";
 import { testWith } from "../support/tools.ts";
 
@@ -108,6 +110,20 @@ test("what leaves the root, lies about its content or unpacks without end is ref
   await t.throwsAsync(listLayer(context, cache, bomb, "base"), { code: "ARCHIVE_UNSAFE", message: /more than/ });
   t.is(await cache.get("base-layer", bomb.diffId), undefined);
   t.is(await cache.get("base-layer", lying.diffId), undefined);
+});
+
+test("a tar that ends with the last byte of its last file is whole", async (t) => {
+  const layer = await layerOf({ first: "1", last: "only this" });
+  const tar = gunzipSync(await readAll(layer.open())).subarray(0, 3 * 512 + "only this".length);
+  const short = { ...blobOf(gzipSync(tar), layer.descriptor.mediaType), name: "short", diffId: digestOf(tar) };
+  const { members } = await listLayer(context, cache, short, "base");
+  t.deepEqual(
+    members.map(({ path }) => path),
+    ["/first", "/last"],
+  );
+  const cut = tar.subarray(0, -9);
+  const damaged = { ...blobOf(gzipSync(cut), layer.descriptor.mediaType), name: "cut", diffId: digestOf(cut) };
+  await t.throwsAsync(listLayer(context, cache, damaged, "base"), { code: "INVALID", message: /cannot be read/ });
 });
 
 test("a listing that is known is not read again, and lost bytes are", async (t) => {
