@@ -1,6 +1,6 @@
 // Builds dist/: the command line, the library and its types. npm runs it after an install.
 import { execFileSync } from "node:child_process";
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -21,5 +21,7 @@ await build({
   logLevel: "warning",
 });
 chmodSync(`${root}dist/cli.js`, 0o755);
+// They run on the Node.js of other programs, as they are.
+for (const name of ["recorder.cjs", "recorder-hooks.mjs"]) copyFileSync(`${root}src/${name}`, `${root}dist/${name}`);
 const compiler = fileURLToPath(import.meta.resolve("typescript/package.json")).replace("package.json", "bin/tsc");
 execFileSync(process.execPath, [compiler, "-p", "tsconfig.types.json"], { cwd: root, stdio: "inherit" });

@@ -106,7 +106,11 @@ async function closureOfNode(
   const { platform, image } = system;
   const runtime = await findRuntime(sources, program.runtime, platform, image);
   const [app, part] = await Promise.all([
-    nodeClosure(context, { ...program, target: { node: runtime.version, platform, libc: runtime.libc } }),
+    nodeClosure(
+      context,
+      { ...program, target: { node: runtime.version, platform, libc: runtime.libc } },
+      sources.packages,
+    ),
     runtime.load(),
     system.takeDefaults(),
   ]);

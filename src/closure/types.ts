@@ -28,6 +28,7 @@ export interface Reason {
     | "dlopen"
     | "link" // the target or the carrier of a symbolic link
     | "include" // the user asked
+    | "trace" // a run of the app needed it
     | "preset" // the default root file system
     | "metadata"; // package databases and licences
   /** Path in the image of the file that asked; none for what the user or a preset asked for. */

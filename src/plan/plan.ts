@@ -7,6 +7,7 @@ import { compareStrings, statOrUndefined } from "../base/files.ts";
 import type { BinaryProgram, GroundRequest, NodeProgram, Program } from "../closure/closure.ts";
 import { parseElf } from "../closure/elf/parse.ts";
 import { withFile } from "../closure/elf/reader.ts";
+import { readTraced } from "../closure/node/traced.ts";
 import { formatPlatform, type Platform, parsePlatform, platformOfArch } from "../image/platform.ts";
 import { parseReference } from "../image/reference.ts";
 import { LOCK_NAME } from "../sources/lock.ts";
@@ -15,7 +16,7 @@ import { type ImagePlan, planImage } from "./image-config.ts";
 import type { BuildOptions } from "./options.ts";
 import { findEntry, findProject, type Project } from "./project.ts";
 import { planRuntime } from "./runtime.ts";
-import { findRoot } from "./workspace.ts";
+import { findRoot, refusePlugAndPlay } from "./workspace.ts";
 
 /** A build with everything decided that can be decided by looking: plain data, nothing is read twice. */
 export interface Plan {
@@ -206,6 +207,7 @@ async function planNode(
   const { folder, manifest } = project;
   const entry = await findEntry(project, options.entry);
   const root = await findRoot(folder, manifest);
+  await refusePlugAndPlay([folder, root]);
   const inside = path
     .relative(root, folder)
     .split(path.sep)
@@ -222,6 +224,7 @@ async function planNode(
     include: options.include ?? [],
     exclude: options.exclude ?? [],
     external: options.external ?? [],
+    traced: await readTraced(folder),
     sourcemap: options.sourcemap ?? false,
     runtime: await planRuntime(folder, manifest, options.node, platforms, cwd),
   };

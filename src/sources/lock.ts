@@ -6,6 +6,7 @@ import type { BaseLock } from "./base/bases.ts";
 import type { DebianLock } from "./debian/lock.ts";
 import { compareVersions } from "./debian/version.ts";
 import type { NodeLock } from "./node.ts";
+import type { PackagesLock } from "./packages.ts";
 
 export const LOCK_NAME = "slim.lock";
 
@@ -13,6 +14,7 @@ export const LOCK_NAME = "slim.lock";
 export interface Lock {
   readonly lockVersion: 1;
   readonly node?: NodeLock;
+  readonly packages?: PackagesLock;
   readonly debian?: DebianLock;
   readonly bases?: BaseLock;
 }
@@ -56,7 +58,7 @@ export function formatLock(lock: Lock): string {
  */
 export function forget(lock: Lock | undefined, names: readonly string[] | "all"): Lock | undefined {
   if (lock === undefined) return undefined;
-  const { lockVersion, node, debian, bases = {} } = lock;
+  const { lockVersion, node, packages: published, debian, bases = {} } = lock;
   if (names === "all") {
     return debian === undefined
       ? { lockVersion }
@@ -65,6 +67,7 @@ export function forget(lock: Lock | undefined, names: readonly string[] | "all")
   const references = Object.keys(bases);
   const known = new Set([
     ...(node ? ["node"] : []),
+    ...Object.keys(published ?? {}),
     ...(references.length > 0 ? ["base", ...references] : []),
     ...Object.values(debian?.packages ?? {}).flatMap(Object.keys),
   ]);
@@ -72,7 +75,7 @@ export function forget(lock: Lock | undefined, names: readonly string[] | "all")
   if (unknown !== undefined) {
     throw new SlimError("NOT_FOUND", `has no "${unknown}"`, {
       where: LOCK_NAME,
-      hint: "a Debian package, node, base, or the whole reference of a base",
+      hint: "a Debian package, a package of npm with its version, node, base, or the whole reference of a base",
     });
   }
   const without = <T>(record: Readonly<Record<string, T>>) =>
@@ -81,6 +84,7 @@ export function forget(lock: Lock | undefined, names: readonly string[] | "all")
   return {
     lockVersion,
     ...(node && !names.includes("node") ? { node } : {}),
+    ...(published ? { packages: without(published) } : {}),
     ...(debian ? { debian: { ...debian, packages: Object.fromEntries(packages) } } : {}),
     ...(references.length > 0 && !names.includes("base") ? { bases: without(bases) } : {}),
   };
@@ -88,7 +92,7 @@ export function forget(lock: Lock | undefined, names: readonly string[] | "all")
 
 /** A fact of a lock that is new, other or gone. */
 export interface LockChange {
-  readonly kind: "base" | "date" | "library" | "node" | "package" | "runtime";
+  readonly kind: "base" | "date" | "library" | "node" | "npm" | "package" | "runtime";
   readonly name: string;
   readonly from?: string;
   readonly to?: string;
@@ -115,7 +119,8 @@ export function isOlder({ kind, from, to }: LockChange): boolean {
 
 /** `libc6 (amd64) 2.41-12 -> 2.41-13`; of a hash, the first digits. */
 export function formatChange({ kind, name, from = "nothing", to = "nothing" }: LockChange): string {
-  const short = (value: string) => (kind === "runtime" || kind === "base" ? value.slice(0, 15) : value);
+  const isHash = kind === "runtime" || kind === "npm" || kind === "base";
+  const short = (value: string) => (isHash ? value.slice(0, 15) : value);
   return `${name} ${short(from)} -> ${short(to)}`;
 }
 
@@ -126,7 +131,7 @@ interface Fact {
 }
 
 function factsOf(lock: Lock | undefined): Map<string, Fact> {
-  const { node, debian, bases } = lock ?? {};
+  const { node, packages, debian, bases } = lock ?? {};
   const entries = Object.entries;
   const byArchitecture = <T>(
     kind: Fact["kind"],
@@ -141,6 +146,7 @@ function factsOf(lock: Lock | undefined): Map<string, Fact> {
     ...entries(debian?.dates ?? {}).map(([name, value]): Fact => ({ kind: "date", name, value })),
     ...byArchitecture("library", debian?.libraries ?? {}, (owner) => owner ?? "nobody"),
     ...entries(node?.requests ?? {}).map(([name, value]): Fact => ({ kind: "node", name: `node ${name}`, value })),
+    ...entries(packages ?? {}).map(([name, value]): Fact => ({ kind: "npm", name, value })),
     ...byArchitecture("package", debian?.packages ?? {}, ({ version }) => version),
     ...entries(node?.packages ?? {}).map(([name, value]): Fact => ({ kind: "runtime", name, value })),
   ];

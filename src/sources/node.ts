@@ -1,9 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { open, rm } from "node:fs/promises";
 import path from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
 import semver from "semver";
 import type { Context } from "../base/context.ts";
 import { ioError, SlimError } from "../base/error.ts";
@@ -12,7 +9,7 @@ import type { Digest } from "../image/digest.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
 import type { Cache } from "../layer/cache.ts";
 import type { Content } from "../layer/entry.ts";
-import type { Npm } from "./npm.ts";
+import { eachFile, type Npm } from "./npm.ts";
 
 /** The line of long-term support that is taken where nothing asks for a version (Node.js 24, "Krypton"). */
 export const ltsLine = 24;
@@ -47,9 +44,6 @@ const packages: Readonly<Record<string, string>> = {
   ppc64le: "node-linux-ppc64le",
   s390x: "node-linux-s390x",
 };
-
-/** Bytes of a runtime's largest file; far above any Node.js so far. */
-const MAX_FILE = 1 << 30;
 
 export interface NodeRuntimesOptions {
   readonly context: Context;
@@ -193,25 +187,6 @@ function pick(tables: readonly ReadonlyMap<string, string>[], range: string): st
   const fitting = common.filter((version) => semver.satisfies(version, range));
   const lts = fitting.filter((version) => semver.major(version) === ltsLine);
   return semver.maxSatisfying(lts.length > 0 ? lts : fitting, range) ?? undefined;
-}
-
-/** Calls `use` for each regular file of a gzipped tar, in order. */
-async function eachFile(
-  body: AsyncIterable<Uint8Array>,
-  use: (name: string, content: AsyncIterable<Uint8Array>) => Promise<void>,
-): Promise<void> {
-  const { extract } = await import("tar-stream");
-  const members = extract();
-  const reading = pipeline(Readable.from(body, { objectMode: false }), createGunzip(), members);
-  reading.catch(() => {});
-  for await (const member of members) {
-    if ((member.header.size ?? 0) > MAX_FILE) {
-      throw new SlimError("ARCHIVE_UNSAFE", `${member.header.name} is larger than ${MAX_FILE} bytes`, { where: "npm" });
-    }
-    if (member.header.type === "file") await use(member.header.name, member as AsyncIterable<Uint8Array>);
-    member.resume();
-  }
-  await reading;
 }
 
 async function withTemporaryFile<T>(

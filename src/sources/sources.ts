@@ -6,6 +6,7 @@ import { Debian } from "./debian/debian.ts";
 import { forget, type Lock, readLock, writeLock } from "./lock.ts";
 import { NodeRuntimes, type PrepareBinary } from "./node.ts";
 import { Npm } from "./npm.ts";
+import { PublishedPackages } from "./packages.ts";
 
 export interface SourcesOptions {
   /** Whose npm configuration counts. */
@@ -25,6 +26,7 @@ export class Sources {
   readonly bases: Bases;
   readonly debian: Debian;
   readonly node: NodeRuntimes;
+  readonly packages: PublishedPackages;
   /** The lock as it was found. */
   readonly before: Lock | undefined;
 
@@ -42,14 +44,9 @@ export class Sources {
       frozen,
       now: new Date(),
     });
-    this.node = new NodeRuntimes({
-      context,
-      cache,
-      npm: new Npm(context, options.folder),
-      lock: lock?.node,
-      frozen,
-      prepare,
-    });
+    const npm = new Npm(context, options.folder);
+    this.node = new NodeRuntimes({ context, cache, npm, lock: lock?.node, frozen, prepare });
+    this.packages = new PublishedPackages({ cache, npm, lock: lock?.packages, frozen });
   }
 
   /** @param prepare what is kept of a Node.js binary that was fetched */
@@ -61,9 +58,15 @@ export class Sources {
   get lock(): Lock | undefined {
     const node = this.node.lock;
     const debian = this.debian.lock;
+    const packages = this.packages.lock;
     const bases = this.bases.lock;
-    if (node === undefined && debian === undefined && bases === undefined) return undefined;
-    return { lockVersion: 1, ...(node && { node }), ...(debian && { debian }), ...(bases && { bases }) };
+    const parts = {
+      ...(node && { node }),
+      ...(packages && { packages }),
+      ...(debian && { debian }),
+      ...(bases && { bases }),
+    };
+    return Object.keys(parts).length === 0 ? undefined : { lockVersion: 1, ...parts };
   }
 
   /** Writes down what was used, when that is more than the lock said. */

@@ -1,7 +1,7 @@
 import type * as acorn from "acorn";
 import { ANY, Evaluator, nameOf, type Place, type Source } from "./evaluate.ts";
 import { isBuiltin } from "./resolve.ts";
-import type { Syntax } from "./syntax.ts";
+import { children, type Syntax } from "./syntax.ts";
 
 /** One thing that a file's code asks for. Patterns may hold ANY. */
 export type Ask = {
@@ -26,10 +26,14 @@ export type Ask = {
    */
   | { readonly type: "path"; readonly use: PathUse; readonly path: string }
   | { readonly type: "program"; readonly program: string }
+  /** The module itself may end in an error, without a function of it being called. */
+  | { readonly type: "throw" }
   /** Hooks of the module loader in a thread of their own. */
   | { readonly type: "hooks" }
   /** Any string, in an app's own code: names of drivers, engines and folders are handed around like this. */
   | { readonly type: "text"; readonly text: string; readonly argument: boolean }
+  /** A relative name, or one of a file in code that knows its own place: what may lie there. */
+  | { readonly type: "neighbour"; readonly name: string }
 );
 
 export type PathUse = "read" | "list" | "start" | "given" | "named";
@@ -42,12 +46,21 @@ const writers =
 const programs = /^child_process\.(?:spawn|spawnSync|exec|execSync|execFile|execFileSync)$/;
 
 /** Everything that a file asks for, in the order of its text. */
-export function analyze(syntax: Syntax, place: Place, options: { readonly texts: boolean }): readonly Ask[] {
-  return new Analysis(syntax, place, options.texts).run();
+export function analyze(syntax: Syntax, place: Place, options: AnalyzeOptions): readonly Ask[] {
+  return new Analysis(syntax, place, options).run();
+}
+
+export interface AnalyzeOptions {
+  /** Whether every string is an ask. */
+  readonly texts: boolean;
+  /** Whether the names of properties are, too: configurations name plugins like this. */
+  readonly keys?: boolean;
 }
 
 interface State {
   readonly nested: boolean;
+  /** In a function that is not called where it stands. */
+  readonly inside: boolean;
   readonly guarded: boolean;
   /** Inside an expression whose path has been taken as a whole. */
   readonly taken: boolean;
@@ -64,13 +77,22 @@ class Analysis {
   /** Paths cost time to look for, and most files have none. */
   readonly #paths: boolean;
   readonly #texts: boolean;
+  readonly #keys: boolean;
   readonly #cwd: string | undefined;
+  /** Functions that run where they stand: `(() => { ... })()`. */
+  readonly #called = new Set<acorn.Node>();
+  /** Whether the code knows where it is. */
+  readonly #placed: boolean;
+  /** Relative names, which a computed import may mean. */
+  readonly #relatives: { readonly text: string; readonly offset: number }[] = [];
 
-  constructor(syntax: Syntax, place: Place, texts: boolean) {
+  constructor(syntax: Syntax, place: Place, { texts, keys = false }: AnalyzeOptions) {
     this.#tree = syntax.tree;
     this.#file = place.file;
     this.#cwd = place.cwd;
     this.#texts = texts;
+    this.#keys = keys;
+    this.#placed = /__dirname|__filename|import\.meta/.test(syntax.text);
     this.#paths =
       texts ||
       /__dirname|__filename|import\.meta|createRequire|\.resolve\b|\bfs\b|child_process|\.cwd\b|Worker|module\./.test(
@@ -81,7 +103,19 @@ class Analysis {
 
   run(): readonly Ask[] {
     this.#collect(this.#tree as acorn.AnyNode);
-    this.#visit(this.#tree as acorn.AnyNode, { nested: false, guarded: false, taken: false, shadowed: false });
+    this.#visit(this.#tree as acorn.AnyNode, {
+      nested: false,
+      inside: false,
+      guarded: false,
+      taken: false,
+      shadowed: false,
+    });
+    const styles = new Set(this.#asks.flatMap((ask) => (ask.type === "unknown" ? [ask.style] : [])));
+    for (const style of styles) {
+      const type = style === "import" ? "dynamic" : "require";
+      for (const { text, offset } of this.#relatives)
+        this.#asks.push({ type, specifier: text, from: this.#file, certain: false, guarded: true, offset });
+    }
     return this.#asks;
   }
 
@@ -161,8 +195,18 @@ class Analysis {
       case "ArrowFunctionExpression": {
         const shadowed =
           state.shadowed || node.params.some((param) => param.type === "Identifier" && param.name === "require");
-        return { nested: state.nested || !isCalled(node), guarded: state.guarded, taken: false, shadowed };
+        const called = this.#called.has(node);
+        return {
+          nested: state.nested || !called,
+          inside: state.inside || !called,
+          guarded: state.guarded,
+          taken: false,
+          shadowed,
+        };
       }
+      case "ThrowStatement":
+        if (!state.inside && !state.guarded) this.#asks.push({ type: "throw", offset: node.start });
+        return this.#path(node, state);
       case "IfStatement":
       case "ConditionalExpression":
       case "LogicalExpression":
@@ -170,12 +214,14 @@ class Analysis {
       case "TryStatement":
         return this.#path(node, { ...state, nested: true });
       case "Literal":
-        if (this.#texts && typeof node.value === "string") this.#text(node, node.value, false);
+        if (typeof node.value === "string") this.#literal(node, node.value, state);
         return state;
       case "ReturnStatement":
       case "AssignmentExpression":
       case "Property":
         this.#handed(node);
+        if (this.#keys && node.type === "Property" && node.key.type === "Identifier")
+          this.#text(node.key, node.key.name, false);
         return this.#path(node, state);
       default:
         return this.#path(node, state);
@@ -198,10 +244,11 @@ class Analysis {
 
   #call(node: acorn.CallExpression, state: State): State {
     const [first] = node.arguments;
+    this.#called.add(node.callee);
     const callees = this.#paths || node.callee.type === "Identifier" ? this.#evaluator.values(node.callee) : [];
     for (const callee of callees) {
       if (callee.is === "require" && !state.shadowed && first !== undefined) {
-        this.#named("require", first, node, state, callee.from);
+        this.#named("require", first, node, callee.guessed ? { ...state, guarded: true } : state, callee.from);
         return { ...state, taken: true };
       }
       if (callee.is !== "builtin" || first === undefined) continue;
@@ -294,6 +341,14 @@ class Analysis {
     }
   }
 
+  #literal(node: acorn.Node, text: string, { taken }: State): void {
+    const relative = /^\.\.?\/[^\s*]+$/.test(text);
+    if (relative && !taken) this.#relatives.push({ text, offset: node.start });
+    const beside = relative ? this.#texts || this.#placed : this.#placed && /^[\w@-][\w@.-]*\.\w+$/.test(text);
+    if (beside && !taken && text.length < 100) this.#asks.push({ type: "neighbour", name: text, offset: node.start });
+    if (this.#texts) this.#text(node, text, false);
+  }
+
   #text(node: acorn.Node, text: string, argument: boolean): void {
     this.#asks.push({ type: "text", text, argument, offset: node.start });
   }
@@ -320,30 +375,3 @@ const composite = new Set([
   "LogicalExpression",
   "ConditionalExpression",
 ]);
-
-/** A function that runs where it stands: `(() => { ... })()`. */
-function isCalled(node: acorn.AnyNode): boolean {
-  return called.has(node);
-}
-
-/** Functions that the walk has seen as the callee of a call. */
-const called = new WeakSet<acorn.Node>();
-
-function* children(node: acorn.AnyNode): Generator<acorn.AnyNode> {
-  if (node.type === "CallExpression") {
-    if (node.callee.type === "FunctionExpression" || node.callee.type === "ArrowFunctionExpression")
-      called.add(node.callee);
-  }
-  for (const key in node) {
-    const value: unknown = node[key as keyof typeof node];
-    if (Array.isArray(value)) {
-      for (const item of value) if (isNode(item)) yield item;
-    } else if (isNode(value)) yield value;
-  }
-}
-
-function isNode(value: unknown): value is acorn.AnyNode {
-  return (
-    typeof value === "object" && value !== null && "type" in value && typeof value.type === "string" && "start" in value
-  );
-}

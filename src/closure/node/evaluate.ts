@@ -11,8 +11,8 @@ export type Value =
   | { readonly is: "url"; readonly text: string }
   /** A module of Node.js, or something of it: `fs`, `fs.readFile`, `process.env.PORT`. */
   | { readonly is: "builtin"; readonly name: string }
-  /** A require function, and the file it resolves from. */
-  | { readonly is: "require"; readonly from: string }
+  /** A require function, and the file it resolves from; `guessed` where only a run knows which. */
+  | { readonly is: "require"; readonly from: string; readonly guessed?: true }
   | { readonly is: "function"; readonly body: acorn.Node };
 
 export interface Place {
@@ -21,6 +21,8 @@ export interface Place {
   readonly arch: string;
   /** The working directory, where a file may count on it. */
   readonly cwd: string | undefined;
+  /** A file of the project as a whole: what a require function of an unknown place resolves from. */
+  readonly project: string;
   /** What `require.resolve` would answer. */
   readonly locate: (specifier: string) => string | undefined;
 }
@@ -36,7 +38,8 @@ export type Source =
 
 /** More alternatives than this are not followed: such code builds names from data. */
 const MOST = 16;
-const DEEPEST = 24;
+/** The stack's limit, not one of sense: what is cut off here would stay unknown wherever else it is used. */
+const DEEPEST = 256;
 
 /** Computes what can be known about an expression without running it: strings, paths, URLs and modules of Node.js. */
 export class Evaluator {
@@ -152,9 +155,15 @@ export class Evaluator {
   }
 
   #identifier(name: string): readonly Value[] {
-    const sources = this.#sources.get(name);
-    if (sources !== undefined)
-      return sources.length > 4 * MOST ? [] : sources.flatMap((source) => this.#source(source));
+    const sources = this.#sources.get(name) ?? [];
+    const values = sources.length > 4 * MOST ? [] : sources.flatMap((source) => this.#source(source));
+    // Bundled polyfills declare these names for themselves, and the rest of the file means Node.js's.
+    const everywhere = name === "process" || name === "globalThis" || name === "global";
+    return sources.length === 0 || everywhere ? [...values, ...this.#free(name)] : values;
+  }
+
+  /** A name that the file does not declare. */
+  #free(name: string): readonly Value[] {
     switch (name) {
       case "__filename":
         return [text(this.#place.file)];
@@ -164,6 +173,8 @@ export class Evaluator {
         return [{ is: "require", from: this.#place.file }];
       case "process":
       case "module":
+      case "globalThis":
+      case "global":
         return [builtin(name)];
       default:
         return [];
@@ -218,6 +229,9 @@ export class Evaluator {
         return [{ is: "require", from: file }];
       case "path.sep":
         return [text("/")];
+      case "globalThis.process":
+      case "global.process":
+        return [builtin("process")];
       case "process.platform":
         return [text(platform)];
       case "process.arch":
@@ -267,13 +281,15 @@ export class Evaluator {
         return first === undefined ? [] : this.texts(first).map((file) => text(path.basename(file)));
       case "url.fileURLToPath":
         return first === undefined ? [] : this.paths(first).map(text);
+      case "process.getBuiltinModule":
+        return this.#required(first);
       case "url.pathToFileURL":
         return first === undefined ? [] : this.texts(first).map(urlOfPath);
       case "url.URL":
         return this.#url(args);
       case "module.createRequire":
       case "module.Module.createRequire":
-        return first === undefined ? [] : this.paths(first).map((from) => ({ is: "require", from }));
+        return first === undefined ? [] : this.#requireOf(first);
       case "require.resolve":
       case "import.meta.resolve": {
         const found = first === undefined ? [] : this.texts(first).flatMap((specifier) => locate(specifier) ?? []);
@@ -288,6 +304,12 @@ export class Evaluator {
       default:
         return [];
     }
+  }
+
+  #requireOf(from: acorn.AnyNode): readonly Value[] {
+    const known = this.paths(from).filter((place) => place.startsWith("/") && !place.includes(ANY));
+    if (known.length === 0) return [{ is: "require", from: this.#place.project, guessed: true }];
+    return known.map((place) => ({ is: "require", from: place }));
   }
 
   #joined(name: string, parts: readonly string[]): readonly Value[] {

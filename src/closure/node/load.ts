@@ -29,6 +29,11 @@ export function isCode(file: string): boolean {
   return /\.(?:[cm]?[jt]s|[jt]sx)$/.test(file) && !/\.d\.[cm]?ts$/.test(file);
 }
 
+/** Whether a file of code is compiled before it runs. */
+export function isTyped(file: string): boolean {
+  return isCode(file) && path.extname(file) in loaders;
+}
+
 /** Reads, compiles and shortens code. */
 export class Loader {
   readonly #disk: Disk;

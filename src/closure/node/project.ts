@@ -1,6 +1,7 @@
 import type { Platform } from "../../image/platform.ts";
 import type { ClosurePart } from "../types.ts";
 import type { Libc } from "./addons.ts";
+import type { TracedFile } from "./traced.ts";
 
 /** A Node.js app and what it is built for. */
 export interface NodeProject {
@@ -24,6 +25,8 @@ export interface NodeProject {
   readonly include: readonly string[];
   /** Globs of files, or names of packages, to leave out. */
   readonly exclude: readonly string[];
+  /** Files that a run of the app needed. */
+  readonly traced: readonly TracedFile[];
 }
 
 export interface NodeClosure extends ClosurePart {

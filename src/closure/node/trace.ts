@@ -7,15 +7,17 @@ import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
 import { globExpression } from "../../base/glob.ts";
 import type { Reason } from "../types.ts";
-import { abiOf, addonsOf, isCarrier, type Libc, suits } from "./addons.ts";
+import { Absent, foldersUp, type Published } from "./absent.ts";
+import { type Addons, abiOf, addonsOf, isCarrier, type Machine, misfit, suits } from "./addons.ts";
 import { type Ask, analyze, type PathUse } from "./analyze.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
 import { ANY, pathOfUrl } from "./evaluate.ts";
-import { type Code, isCode, Loader } from "./load.ts";
+import { type Code, isCode, isTyped, Loader } from "./load.ts";
 import { Packages, type Scope, splitSpecifier } from "./packages.ts";
 import { APP, type NodeProject, nodeArch } from "./project.ts";
-import { Resolver, type Style } from "./resolve.ts";
+import { type Resolution, Resolver, type Style } from "./resolve.ts";
+import { TRACE_NAME, type TracedFile } from "./traced.ts";
 import { TsConfigs } from "./tsconfig.ts";
 
 /** A module of the closure. `code` is there for JavaScript and TypeScript. */
@@ -72,8 +74,24 @@ interface Unresolved {
   readonly message: string;
 }
 
-export async function trace(context: Context, project: NodeProject): Promise<Trace> {
-  return new Tracer(context, project).run();
+/** Says something about a place in code. */
+type Warn = (
+  diagnostic: Omit<Diagnostic, "file" | "line" | "severity"> & Partial<Pick<Diagnostic, "severity">>,
+) => void;
+
+/** An addon that the target cannot load, where it has nothing else; whether that is an error is known at the end. */
+interface Foreign {
+  /** The folder of its package. */
+  readonly folder: string;
+  readonly message: string;
+  readonly reason: Reason;
+  /** The module that loads it, where that is known: else any of the package's. */
+  readonly loader?: string;
+  readonly guarded: boolean;
+}
+
+export async function trace(context: Context, project: NodeProject, published?: Published): Promise<Trace> {
+  return new Tracer(context, project, published).run();
 }
 
 /** How long the trace keeps the thread to itself, in milliseconds. */
@@ -86,31 +104,45 @@ class Tracer {
   readonly #packages: Packages;
   readonly #resolver: Resolver;
   readonly #loader: Loader;
+  readonly #absent: Absent;
   readonly #root: string;
   readonly #folder: string;
-  readonly #arch: string;
-  readonly #libc: Libc;
+  readonly #machine: Machine;
   readonly #modules = new Map<string, Module>();
   readonly #uses = new Map<string, Use>();
   readonly #diagnostics = new Map<string, Diagnostic>();
   readonly #unresolved: Unresolved[] = [];
+  readonly #addonsKnown = new Map<string, Addons>();
+  readonly #foreign: Foreign[] = [];
+  /** What a module loads without being ready for a failure. */
+  readonly #relies = new Map<string, string[]>();
+  /** Modules with a loading that may fail, and those that may end in an error by themselves. */
+  readonly #trying = new Set<string>();
+  readonly #throwing = new Set<string>();
   /** Modules that run whenever the app does, each with the ones it certainly loads. */
   readonly #certain = new Map<string, string[]>();
   readonly #queue: { readonly file: string; readonly soft: boolean }[] = [];
   readonly #seen = new Set<string>();
   readonly #scopes = new Set<string>();
+  /** Packages that are new, and why. */
+  #arrived: { readonly scope: Scope; readonly reason: Reason }[] = [];
   readonly #included: ReadonlySet<string>;
   readonly #carried: Edge[] = [];
+  /** Code that configures a package. */
+  readonly #configs = new Set<string>();
+  /** Plain words in the app's own code. */
+  readonly #words = new Set<string>();
+  #entry = "";
   #patchesLoader = false;
   #registersHooks = false;
 
-  constructor(context: Context, project: NodeProject) {
+  constructor(context: Context, project: NodeProject, published: Published | undefined) {
     this.#context = context;
     this.#project = project;
     this.#root = this.#disk.realpath(project.root);
     this.#folder = this.#disk.realpath(project.folder);
-    this.#arch = nodeArch(project.target.platform);
-    this.#libc = project.target.libc ?? "glibc";
+    const { node, platform, libc = "glibc" } = project.target;
+    this.#machine = { arch: nodeArch(platform), abi: abiOf(node), libc };
     this.#included = new Set(project.include.map((name) => path.join(this.#folder, name)));
     const { name, version } = project;
     const purl = `pkg:npm/${encodeURIComponent(name)}${version === undefined ? "" : `@${version}`}`;
@@ -121,6 +153,14 @@ class Tracer {
     });
     const configs = new TsConfigs(this.#disk, this.#root);
     this.#resolver = new Resolver(this.#disk, this.#packages, this.#root, project.target.node, configs.aliases);
+    this.#absent = new Absent({
+      disk: this.#disk,
+      packages: this.#packages,
+      published,
+      machine: this.#machine,
+      folders: foldersUp(this.#folder, this.#root),
+      find: this.#find.bind(this),
+    });
     this.#loader = new Loader(this.#disk, this.#packages, configs, project.target.node, project.sourcemap);
   }
 
@@ -129,19 +169,13 @@ class Tracer {
     if (!this.#disk.isFile(entry))
       throw new SlimError("NOT_FOUND", "there is no such entry file", { where: this.#project.entry });
     const file = this.#disk.realpath(entry);
+    this.#entry = file;
     this.#module(file, { kind: "entry" });
     await this.#include();
+    for (const one of this.#project.traced) this.#traced(one);
     this.#context.report({ type: "stage", name: "trace" });
-    let breath = performance.now();
-    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-      // The work is synchronous; whoever wants to stop it, or to show progress, has to get a turn.
-      if (performance.now() - breath > TURN) {
-        await nextTurn();
-        breath = performance.now();
-      }
-      throwIfAborted(this.#context.signal);
-      await this.#load(next.file, next.soft);
-    }
+    await this.#drain();
+    while (this.#configurations()) await this.#drain();
     this.#settle(file);
     return {
       entry: file,
@@ -155,6 +189,21 @@ class Tracer {
       packages: this.#packages,
       resolver: this.#resolver,
     };
+  }
+
+  async #drain(): Promise<void> {
+    let breath = performance.now();
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      // The work is synchronous; whoever wants to stop it, or to show progress, has to get a turn.
+      if (performance.now() - breath > TURN) {
+        await nextTurn();
+        breath = performance.now();
+      }
+      throwIfAborted(this.#context.signal);
+      // Before any code looks for them.
+      await this.#bringCarriers();
+      await this.#load(next.file, next.soft);
+    }
   }
 
   // -- what gets in ------------------------------------------------------------------------------------------
@@ -214,12 +263,26 @@ class Tracer {
         hint: `mount it when the container runs, or add it on purpose with --include ${this.#relative(file)}`,
       });
     }
-    if (this.#project.exclude.some((pattern) => this.#matches(pattern, file)) && reason.kind !== "asset") {
+    if (this.#isExcluded(file) && reason.kind !== "asset") {
       throw new SlimError("CLOSURE", `${this.#relative(file)} is excluded and needed`, {
         where,
         hint: "take it out of --exclude",
       });
     }
+  }
+
+  #isExcluded(file: string): boolean {
+    return this.#project.exclude.some((pattern) => this.#matches(pattern, file));
+  }
+
+  #addonsOf(scope: Scope): Addons {
+    const known = this.#addonsKnown.get(scope.folder) ?? addonsOf(this.#disk, scope, this.#machine);
+    this.#addonsKnown.set(scope.folder, known);
+    return known;
+  }
+
+  #misfit(addon: string): string | undefined {
+    return misfit(this.#disk, addon, this.#packages.whole(addon)?.folder ?? this.#root, this.#machine);
   }
 
   #matches(pattern: string, file: string): boolean {
@@ -233,17 +296,37 @@ class Tracer {
     const scope = this.#packages.whole(file);
     if (scope === undefined || this.#scopes.has(scope.folder)) return;
     this.#scopes.add(scope.folder);
-    if (scope.folder !== this.#root) this.#addons(scope, reason);
-    this.#carriers(scope);
+    this.#arrived.push({ scope, reason });
     if (this.#project.external.includes(scope.json.name ?? "")) {
       for (const other of this.#disk.below(scope.folder))
         this.#rawQuietly(this.#disk.realpath(other), { kind: "include", what: `--external ${scope.json.name}` });
     }
   }
 
-  #addons(scope: Scope, reason: Reason): void {
-    const { node } = this.#project.target;
-    const { files, foreign } = addonsOf(this.#disk, scope, { arch: this.#arch, abi: abiOf(node), libc: this.#libc });
+  /** Addons of packages that are new, also of those that carry them for others. */
+  async #bringCarriers(): Promise<void> {
+    for (let next = this.#arrived.shift(); next !== undefined; next = this.#arrived.shift()) {
+      const { scope, reason } = next;
+      const { folders, lacking, diagnostics } = await this.#absent.carriers(scope);
+      for (const diagnostic of diagnostics) this.#say(diagnostic);
+      for (const folder of folders) this.#carrier(scope, folder);
+      const foreign = scope.folder === this.#root ? undefined : this.#addons(scope);
+      if (folders.length > 0 || !suits(scope.json, this.#machine) || (foreign === undefined && !lacking)) continue;
+      const why = foreign === undefined ? "" : `: ${foreign}`;
+      const message = `${scope.json.name} has no addon for ${this.#targetName}${why}`;
+      this.#foreign.push({ folder: scope.folder, message, reason, guarded: false });
+    }
+  }
+
+  /** The target, in messages. */
+  get #targetName(): string {
+    const { arch, libc } = this.#machine;
+    return libc === "glibc" ? `linux ${arch}` : `linux ${arch} with ${libc}`;
+  }
+
+  /** Takes the addons of a package for the target; or says why there are none, where it has others. */
+  #addons(scope: Scope): string | undefined {
+    const { files, foreign } = this.#addonsOf(scope);
     for (const addon of files) {
       this.#module(this.#disk.realpath(addon), {
         kind: "dlopen",
@@ -251,41 +334,23 @@ class Tracer {
         what: path.relative(scope.folder, addon),
       });
     }
-    if (foreign && suits(scope.json, this.#arch, this.#libc)) {
-      this.#say({
-        code: "foreign-addon",
-        severity: "warning",
-        message: `${scope.json.name} has no addon for linux ${this.#arch}${this.#libc === "musl" ? " with musl" : ""}`,
-        ...(reason.file === undefined ? {} : { file: reason.file }),
-        ...(reason.line === undefined ? {} : { line: reason.line }),
-        hint: `install it for the target: npm install --os linux --cpu ${this.#arch} --libc ${this.#libc}`,
-      });
-    }
+    return foreign && `${path.relative(scope.folder, foreign.file)} ${foreign.why}`;
   }
 
-  /** Optional dependencies that are binaries for the target: loaders name them at run time. */
-  #carriers(scope: Scope): void {
-    for (const name of Object.keys(scope.json.optionalDependencies ?? {}).sort(compareStrings)) {
-      const folder = this.#find(name, scope.folder);
-      const json = folder === undefined ? undefined : this.#packages.at(folder)?.json;
-      if (folder === undefined || json === undefined || !isCarrier(json) || !suits(json, this.#arch, this.#libc))
-        continue;
-      const reason: Reason = {
-        kind: "require",
-        from: this.#image(path.join(scope.folder, "package.json")),
-        what: name,
-      };
-      // Loaders read the name of the package that they are in.
-      this.#use(path.join(scope.folder, "package.json"), reason).raw = true;
-      const main = this.#resolver.resolve(name, path.join(scope.folder, "package.json"), "require");
-      if (main.type === "file" && main.base !== undefined)
-        this.#carried.push({ specifier: name, style: "require", target: main.file, base: main.base });
-      for (const file of this.#disk.below(folder)) {
-        if (forPeople.test(file) || file.endsWith(".node")) continue;
-        const real = this.#disk.realpath(file);
-        if (isCode(file) || file.endsWith(".json")) this.#module(real, reason, true);
-        else this.#rawQuietly(real, reason);
-      }
+  /** A package of binaries for another one, whose loader names it at run time. */
+  #carrier(scope: Scope, folder: string): void {
+    const name = this.#packages.at(folder)?.json.name ?? "";
+    const reason: Reason = { kind: "require", from: this.#image(path.join(scope.folder, "package.json")), what: name };
+    // Loaders read the name of the package that they are in.
+    this.#use(path.join(scope.folder, "package.json"), reason).raw = true;
+    const main = this.#resolver.resolve(name, path.join(scope.folder, "package.json"), "require");
+    if (main.type === "file" && main.base !== undefined)
+      this.#carried.push({ specifier: name, style: "require", target: main.file, base: main.base });
+    for (const file of this.#disk.below(folder)) {
+      if (forPeople.test(file) || file.endsWith(".node")) continue;
+      const real = this.#disk.realpath(file);
+      if (isCode(file) || file.endsWith(".json")) this.#module(real, reason, true);
+      else this.#rawQuietly(real, reason);
     }
   }
 
@@ -302,6 +367,48 @@ class Tracer {
       name,
     );
     return this.#disk.isFolder(sibling) ? this.#disk.realpath(sibling) : undefined;
+  }
+
+  /**
+   * How the project configures what is in the closure: `NAME.config.js`, `.NAMErc`, and `NAME` in package.json, where
+   * NAME is a package's or a word that the app's own code hands on. Packages search for these. Says whether one is new.
+   */
+  #configurations(): boolean {
+    const known = this.#uses.size;
+    const names = new Set(this.#words);
+    for (const folder of this.#scopes) {
+      const name = this.#packages.at(folder)?.json.name ?? "";
+      if (folder !== this.#root) for (const part of name.replace(/^@/, "").split("/")) names.add(part);
+    }
+    for (const folder of new Set([this.#folder, path.dirname(this.#entry)])) {
+      for (const name of this.#disk.names(folder)) {
+        const about = /^(?:\.([\w-]+)rc|([\w-]+)\.config)(?:\.\w+)*$/.exec(name);
+        const file = path.join(folder, name);
+        if (about === null || !names.has(about[1] ?? about[2] ?? "") || !this.#disk.isFile(file)) continue;
+        const reason: Reason = { kind: "asset", from: this.#image(this.#entry), what: name };
+        if (isCode(file)) {
+          this.#configs.add(this.#disk.realpath(file));
+          this.#start(this.#disk.realpath(file), reason);
+        } else this.#rawQuietly(file, reason);
+      }
+      const json = this.#packages.at(folder)?.json as Readonly<Record<string, unknown>> | undefined;
+      for (const [key, value] of Object.entries(json ?? {})) {
+        if (names.has(key) && !fields.has(key)) this.#configured(folder, key, value);
+      }
+    }
+    return this.#uses.size > known;
+  }
+
+  /** Paths in a package's part of package.json. */
+  #configured(folder: string, key: string, value: unknown): void {
+    const reason: Reason = { kind: "asset", from: this.#image(path.join(folder, "package.json")), what: key };
+    this.#raw(path.join(folder, "package.json"), reason);
+    for (const text of stringsIn(value)) {
+      const place = path.join(folder, text);
+      if (!/^\.\//.test(text) || !isWithin(place, folder) || place === folder) continue;
+      if (this.#disk.isFolder(place)) this.#whole(place, reason);
+      else if (this.#disk.isFile(place)) this.#rawQuietly(place, reason);
+    }
   }
 
   async #include(): Promise<void> {
@@ -322,24 +429,60 @@ class Tracer {
     }
   }
 
-  #whole(folder: string, reason: Reason): void {
-    for (const file of this.#disk.below(folder)) this.#rawQuietly(file, reason);
+  /** What a run needed, as long as it is there and may be in an image of this platform. */
+  #traced({ file, how, from, specifier }: TracedFile): void {
+    const place = path.join(this.#folder, file);
+    const asker = path.join(this.#folder, from);
+    if (!this.#disk.isFile(place)) {
+      this.#say({
+        code: "trace-stale",
+        severity: "warning",
+        message: `names ${file}, which is not there`,
+        file: TRACE_NAME,
+        hint: "run slim trace again",
+      });
+      return;
+    }
+    const reason: Reason = { kind: "trace", from: this.#image(asker), file: TRACE_NAME, what: specifier ?? file };
+    const real = this.#disk.realpath(place);
+    if (this.#asOnTarget({ type: "file", file: real }).type === "missing") return;
+    if (how === "read" || !isCode(real)) this.#rawQuietly(real, reason);
+    else if (this.#isAllowed(real, reason)) this.#start(real, reason);
+    if (specifier === undefined || !this.#uses.has(real)) return;
+    for (const style of ["require", "import"] as const) {
+      const found = this.#resolver.resolve(specifier, asker, style);
+      if (found.type === "file" && found.file === real && found.base !== undefined)
+        this.#carried.push({ specifier, style, target: real, base: found.base });
+    }
   }
 
-  /** As one of many: what looks like a secret, or is excluded, stays out. */
+  /** Everything in a folder; `from` is the code that names it. */
+  #whole(folder: string, reason: Reason, from?: string): void {
+    for (const file of this.#disk.below(folder)) {
+      if (from !== undefined && this.#isSource(from, file)) this.#start(this.#disk.realpath(file), reason);
+      else this.#rawQuietly(file, reason);
+    }
+  }
+
+  /** As one of many: what looks like a secret, is excluded or is for another machine stays out. */
   #rawQuietly(file: string, reason: Reason): void {
     const real = this.#disk.realpath(file);
-    if (!isWithin(real, this.#root) || this.#project.exclude.some((pattern) => this.#matches(pattern, real))) return;
-    if (!this.#included.has(real) && isCredential(real, () => this.#disk.read(real))) {
-      this.#say({
-        code: "credential-left-out",
-        severity: "warning",
-        message: `${this.#relative(real)} looks like a secret and is left out`,
-        ...(reason.file === undefined ? {} : { file: reason.file }),
-        ...(reason.line === undefined ? {} : { line: reason.line }),
-        hint: `add it on purpose with --include ${this.#relative(real)}`,
-      });
-    } else this.#raw(real, reason);
+    if (this.#isAllowed(real, reason)) this.#raw(real, reason);
+  }
+
+  #isAllowed(file: string, reason: Reason): boolean {
+    if (!isWithin(file, this.#root) || this.#isExcluded(file)) return false;
+    if (file.endsWith(".node") && this.#misfit(file) !== undefined) return false;
+    if (this.#included.has(file) || !isCredential(file, () => this.#disk.read(file))) return true;
+    this.#say({
+      code: "credential-left-out",
+      severity: "warning",
+      message: `${this.#relative(file)} looks like a secret and is left out`,
+      ...(reason.file === undefined ? {} : { file: reason.file }),
+      ...(reason.line === undefined ? {} : { line: reason.line }),
+      hint: `add it on purpose with --include ${this.#relative(file)}`,
+    });
+    return false;
   }
 
   // -- what a module asks for --------------------------------------------------------------------------------
@@ -388,14 +531,15 @@ class Tracer {
       {
         file,
         platform: "linux",
-        arch: this.#arch,
+        arch: this.#machine.arch,
         cwd: own ? this.#folder : undefined,
+        project: path.join(this.#folder, "package.json"),
         locate: (specifier) => {
           const found = specifier.includes(ANY) ? undefined : this.#resolver.resolve(specifier, file, "require");
           return found?.type === "file" ? found.file : undefined;
         },
       },
-      { texts: own && !soft },
+      { texts: own && !soft, keys: this.#configs.has(file) },
     );
     const edges: Edge[] = [];
     const module: Module = { file, kind: code.syntax.format, code, edges };
@@ -415,7 +559,7 @@ class Tracer {
       line: place.line,
       what: what.replaceAll(ANY, "*").replace(`${this.#root}/`, ""),
     });
-    const warn = (diagnostic: Omit<Diagnostic, "file" | "line" | "severity">) => {
+    const warn: Warn = (diagnostic) => {
       if (soft) return;
       const severity = this.#packages.isOwn(file) ? "warning" : "info";
       this.#say({ severity, ...diagnostic, file: this.#relative(file), line: place.line });
@@ -445,15 +589,19 @@ class Tracer {
       case "text":
         this.#text(module, ask.text, ask.argument, reason("require", ask.text), edges);
         return;
+      case "neighbour":
+        this.#neighbour(file, ask.name, reason("asset", ask.name));
+        return;
       case "unknown":
-        warn({
-          code: "unknown-require",
-          message: `what ${ask.style === "import" ? "import()" : "require()"} loads here is known only when it runs`,
-          hint: "add the files with --include",
-        });
+        this.#peers(module, ask.style, edges, reason);
+        if (ask.guarded) this.#trying.add(file);
+        this.#unknown(file, `what ${ask.style === "import" ? "import()" : "require()"} loads here`, warn);
         return;
       case "hooks":
         this.#registersHooks = true;
+        return;
+      case "throw":
+        this.#throwing.add(file);
         return;
       case "program":
         if (ask.program === "node" || ask.program.startsWith("/")) return;
@@ -463,6 +611,20 @@ class Tracer {
           hint: "add it with --package or --include",
         });
         return;
+    }
+  }
+
+  /** Drivers: the peers of a package that the project declares, where the package names one at run time. */
+  #peers({ file }: Module, style: Style, edges: Edge[], reason: (kind: Reason["kind"], what: string) => Reason): void {
+    if (this.#packages.isOwn(file)) return;
+    const { dependencies, optionalDependencies } = this.#packages.whole(this.#entry)?.json ?? {};
+    for (const name of Object.keys(this.#packages.whole(file)?.json.peerDependencies ?? {}).sort(compareStrings)) {
+      if ((dependencies?.[name] ?? optionalDependencies?.[name]) === undefined) continue;
+      const found = this.#resolver.resolve(name, file, style);
+      if (found.type !== "file") continue;
+      const { base } = found;
+      edges.push({ specifier: name, style, target: found.file, ...(base === undefined ? {} : { base }) });
+      this.#module(found.file, reason("require", name), true);
     }
   }
 
@@ -476,15 +638,19 @@ class Tracer {
     soft: boolean,
   ): void {
     const style: Style = ask.type === "import" || ask.type === "dynamic" ? "import" : "require";
-    const found = this.#resolver.resolve(ask.specifier, ask.from, style);
+    const found = this.#asOnTarget(this.#resolver.resolve(ask.specifier, ask.from, style));
     if (found.type === "builtin") return;
+    if (ask.guarded) this.#trying.add(module.file);
     if (found.type === "missing") {
       this.#refusing(ask, reason);
       if (!soft && !ask.guarded && ask.type !== "resolve")
         this.#unresolved.push({ file: module.file, ask, ...place, message: found.message });
       return;
     }
+    if (ask.guarded && this.#isExcluded(found.file)) return;
     this.#undeclared(module.file, ask.specifier, reason, soft);
+    if (found.file.endsWith(".node") && this.#refuses(module.file, found.file, ask, reason, soft)) return;
+    if (!ask.guarded && !soft) this.#rely(module.file, found.file);
     edges.push({
       specifier: ask.specifier,
       style,
@@ -499,6 +665,34 @@ class Tracer {
     if (isCode(found.file) || /\.(?:json|node)$/.test(found.file) || style === "require")
       this.#module(found.file, reason, soft);
     else this.#raw(found.file, reason);
+  }
+
+  /** Binaries for other machines would not be installed on the target. */
+  #asOnTarget(found: Resolution): Resolution {
+    const json = found.type === "file" ? this.#packages.whole(found.file)?.json : undefined;
+    if (json === undefined || !isCarrier(json) || suits(json, this.#machine)) return found;
+    return { type: "missing", message: `${json.name} is for other machines than ${this.#targetName}` };
+  }
+
+  /** Whether an addon that code names is for another machine; what its package has is known already. */
+  #refuses(loader: string, addon: string, ask: { readonly guarded: boolean }, reason: Reason, soft: boolean): boolean {
+    const why = this.#misfit(addon);
+    if (why === undefined) return false;
+    const scope = this.#packages.whole(addon);
+    const folder = scope?.folder ?? this.#root;
+    if (scope !== undefined && folder !== this.#root) {
+      const { files, foreign } = this.#addonsOf(scope);
+      if (files.length > 0 || foreign !== undefined) return true;
+    }
+    const message = `${this.#relative(addon)} ${why}, and the image is for ${this.#targetName}`;
+    this.#foreign.push({ folder, message, reason, loader, guarded: ask.guarded || soft });
+    return true;
+  }
+
+  #rely(file: string, on: string): void {
+    const list = this.#relies.get(file);
+    if (list === undefined) this.#relies.set(file, [on]);
+    else list.push(on);
   }
 
   /** The error for a path that a package does not export is made from its package.json. */
@@ -520,7 +714,7 @@ class Tracer {
     ask: Extract<Ask, { specifier: string }>,
     reason: Reason,
     edges: Edge[],
-    warn: (diagnostic: Omit<Diagnostic, "file" | "line" | "severity">) => void,
+    warn: Warn,
   ): void {
     const { specifier } = ask;
     const absolute = specifier.startsWith("file:")
@@ -539,11 +733,7 @@ class Tracer {
           ? this.#find(split.name, path.dirname(ask.from))
           : undefined;
       if (split === undefined || folder === undefined) {
-        warn({
-          code: "unknown-require",
-          message: `which module "${specifier.replaceAll(ANY, "*")}" is, is known only when it runs`,
-          hint: "add the package with --include",
-        });
+        this.#unknown(module.file, `which module "${specifier.replaceAll(ANY, "*")}" is`, warn);
         return;
       }
       const pattern = path.join(folder, specifier.slice(split.name.length));
@@ -557,6 +747,10 @@ class Tracer {
       }
       return;
     }
+    if (this.#isWide(folderOf(absolute), module.file)) {
+      this.#unknown(module.file, `which file "${this.#where(specifier).replaceAll(ANY, "*")}" is`, warn);
+      return;
+    }
     const style: Style = ask.type === "dynamic" ? "import" : "require";
     const files = this.#fitting(absolute, module.file, style === "require");
     for (const file of files) {
@@ -565,10 +759,22 @@ class Tracer {
     }
   }
 
+  /** What no reading of the code can tell, unless a run has shown it. */
+  #unknown(file: string, what: string, warn: Warn): void {
+    const from = path.relative(this.#folder, file).split(path.sep).join("/");
+    const shown = this.#project.traced.some((one) => one.how === "load" && one.from === from);
+    warn({
+      code: "unknown-require",
+      message: `${what} is known only when it runs`,
+      ...(shown
+        ? { severity: "info", hint: `${TRACE_NAME} has what a run has loaded` }
+        : { hint: "add the files with --include, or let slim trace -- COMMAND note what a run loads" }),
+    });
+  }
+
   /** Modules whose path fits a pattern. */
   *#fitting(pattern: string, from: string, loose: boolean): Generator<string> {
-    const literal = pattern.slice(0, pattern.indexOf(ANY));
-    const folder = literal.slice(0, literal.lastIndexOf("/"));
+    const folder = folderOf(pattern);
     if (!isWithin(folder, this.#root) || this.#isWide(folder, from)) return;
     const body = pattern.split(ANY).map(escapeRegExp).join(".*");
     const expression = new RegExp(
@@ -585,6 +791,16 @@ class Tracer {
     if (isWithin(this.#folder, folder) || !isWithin(folder, this.#root)) return true;
     const scope = this.#packages.whole(from);
     return scope !== undefined && isWithin(scope.folder, folder) && path.dirname(from) !== folder;
+  }
+
+  /** A file that code names from where it stands: of a list that is loaded or read, where nobody can see how. */
+  #neighbour(from: string, name: string, reason: Reason): void {
+    const place = path.resolve(path.dirname(from), name);
+    if (!isWithin(place, this.#root) || isWithin(this.#folder, place)) return;
+    const found = this.#resolver.resolve(place, from, "require");
+    if (found.type !== "file" || found.file === from || /(?:package\.json|\.node)$/.test(found.file)) return;
+    if (!isCode(found.file)) this.#rawQuietly(found.file, reason);
+    else if (this.#packages.isOwn(found.file) && name.startsWith(".")) this.#start(found.file, reason);
   }
 
   #path(from: string, asked: string, use: PathUse, reason: Reason, soft: boolean): void {
@@ -640,11 +856,13 @@ class Tracer {
 
   #pathFile(from: string, file: string, use: PathUse, reason: Reason): void {
     if (use === "start") {
+      this.#rely(from, file);
       this.#start(file, reason);
       return;
     }
     if (use === "named" && file === from) return;
-    if (use === "named" && isCode(file)) {
+    // Typed code that is named by code which is not: a text to read.
+    if (use === "named" && isCode(file) && (isTyped(from) || !isTyped(file))) {
       this.#start(file, reason);
       return;
     }
@@ -662,7 +880,7 @@ class Tracer {
       }
       return;
     }
-    this.#whole(folder, reason);
+    this.#whole(folder, reason, from);
   }
 
   /** A package that hands out its own folder: all of it but what is for people and tools. */
@@ -672,8 +890,7 @@ class Tracer {
   }
 
   #patterned(from: string, asked: string, use: PathUse, reason: Reason): void {
-    const literal = asked.slice(0, asked.indexOf(ANY));
-    const folder = literal.slice(0, literal.lastIndexOf("/"));
+    const folder = folderOf(asked);
     if (!isWithin(folder, this.#root) || isWithin(from, folder) || this.#isWide(folder, from)) {
       if (!isWithin(from, folder) || use === "list" || this.#isWide(folder, from)) return;
       // Beside the code: what fits in the same folder, when something of the name is known.
@@ -682,9 +899,14 @@ class Tracer {
     const expression = new RegExp(`^${asked.split(ANY).map(escapeRegExp).join(".*")}$`, "s");
     for (const file of this.#disk.below(folder)) {
       if (!expression.test(file) || file === from) continue;
-      if (use === "start") this.#start(this.#disk.realpath(file), reason);
+      if (use === "start" || this.#isSource(from, file)) this.#start(this.#disk.realpath(file), reason);
       else this.#rawQuietly(file, reason);
     }
+  }
+
+  /** Code of a typed project that typed code finds by a pattern or in a folder: nobody wants it uncompiled. */
+  #isSource(from: string, file: string): boolean {
+    return isTyped(from) && isTyped(file) && this.#packages.isOwn(file);
   }
 
   /** A string in the app's own code that names a package it declares, or a file or folder of the project. */
@@ -699,7 +921,7 @@ class Tracer {
         json?.peerDependencies?.[split.name]) !== undefined
     ) {
       const found = this.#resolver.resolve(text, module.file, "require");
-      if (found.type !== "file") return;
+      if (found.type !== "file" || this.#isExcluded(found.file)) return;
       edges.push({
         specifier: text,
         style: "require",
@@ -709,9 +931,10 @@ class Tracer {
       this.#module(found.file, reason, true);
       return;
     }
+    if (argument && /^[\w-]+$/.test(text)) this.#words.add(text);
     if (!argument && !/^\.{0,2}\/|\.\w+$/.test(text)) return;
-    const place = path.resolve(this.#folder, text);
     const asset: Reason = { ...reason, kind: "asset" };
+    const place = path.resolve(this.#folder, text);
     if (isWithin(this.#folder, place) || !isWithin(place, this.#root) || text.includes("node_modules")) return;
     if (this.#disk.isFile(place)) {
       if (
@@ -729,7 +952,7 @@ class Tracer {
       !text.startsWith("..") &&
       !path.basename(place).startsWith(".")
     ) {
-      this.#whole(place, asset);
+      this.#whole(place, asset, module.file);
     }
   }
 
@@ -756,13 +979,8 @@ class Tracer {
 
   /** @throws SlimError `CLOSURE` for the first import that certainly fails */
   #settle(entry: string): void {
-    const certain = new Set<string>();
-    const open = [entry];
-    for (let file = open.pop(); file !== undefined; file = open.pop()) {
-      if (certain.has(file)) continue;
-      certain.add(file);
-      open.push(...(this.#certain.get(file) ?? []));
-    }
+    this.#settleForeign(reached(entry, this.#relies));
+    const certain = reached(entry, this.#certain);
     for (const { file, ask, line, column, message } of this.#unresolved) {
       const other = this.#resolver.otherCase(ask.specifier, ask.from);
       const own = this.#packages.isOwn(file);
@@ -793,6 +1011,36 @@ class Tracer {
     }
   }
 
+  /** @throws SlimError `CLOSURE` for the first addon that is needed and cannot be loaded */
+  #settleForeign(relied: ReadonlySet<string>): void {
+    for (const { folder, message, reason, loader, guarded } of this.#foreign) {
+      const loaders = loader === undefined ? [...relied].filter((file) => this.#isOf(file, folder)) : [loader];
+      // Code that is ready for a failure does without; one that throws then only collects what to say.
+      const isReady = (file: string) => this.#trying.has(file) && !this.#throwing.has(file);
+      const needed = loaders.some((file) => relied.has(file)) && !loaders.some(isReady) && !guarded;
+      const name = this.#packages.at(folder)?.json.name ?? "NAME";
+      const install = `install it for the target (npm install --os linux --cpu ${this.#machine.arch} --libc ${this.#machine.libc})`;
+      if (needed) {
+        throw new SlimError("CLOSURE", message, {
+          where: reason.file === undefined ? this.#relative(folder) : `${reason.file}:${reason.line}`,
+          hint: `${install} with Node.js ${this.#project.target.node.split(".")[0]}, take a version of it with prebuilt binaries, or load it in a try block and --exclude ${name}`,
+        });
+      }
+      this.#say({
+        code: "foreign-addon",
+        severity: "warning",
+        message: `${message}; the app may do without`,
+        ...(reason.file === undefined ? {} : { file: reason.file }),
+        ...(reason.line === undefined ? {} : { line: reason.line }),
+        hint: `${install}, or say with --exclude ${name} that it is not wanted`,
+      });
+    }
+  }
+
+  #isOf(file: string, folder: string): boolean {
+    return this.#packages.whole(file)?.folder === folder;
+  }
+
   #say(diagnostic: Diagnostic): void {
     this.#diagnostics.set(JSON.stringify(diagnostic), diagnostic);
   }
@@ -810,10 +1058,43 @@ class Tracer {
   }
 }
 
+/** What can be reached from a file. */
+function reached(start: string, graph: ReadonlyMap<string, readonly string[]>): ReadonlySet<string> {
+  const found = new Set<string>();
+  const open = [start];
+  for (let file = open.pop(); file !== undefined; file = open.pop()) {
+    if (found.has(file)) continue;
+    found.add(file);
+    open.push(...(graph.get(file) ?? []));
+  }
+  return found;
+}
+
+/** The deepest folder that a pattern is certainly in. */
+function folderOf(pattern: string): string {
+  const literal = pattern.slice(0, pattern.indexOf(ANY));
+  return literal.slice(0, literal.lastIndexOf("/"));
+}
+
 /** What `require` takes for a file: its name, the name without the extension, the folder of an index. */
 function spellings(name: string): readonly string[] {
   const short = name.replace(/\.(?:js|json|node)$/, "");
   return [...new Set([name, short, short.replace(/\/index$/, "")])];
+}
+
+/** Fields of package.json that are npm's and Node.js's own: https://docs.npmjs.com/cli/configuring-npm/package-json */
+const fields = new Set(
+  (
+    "name version description keywords homepage bugs license author contributors funding files exports main browser " +
+    "bin man directories repository scripts config dependencies devDependencies peerDependencies " +
+    "peerDependenciesMeta bundleDependencies optionalDependencies overrides engines os cpu libc private " +
+    "publishConfig workspaces type imports types module packageManager"
+  ).split(" "),
+);
+
+function* stringsIn(value: unknown): Generator<string> {
+  if (typeof value === "string") yield value;
+  else if (typeof value === "object" && value !== null) for (const item of Object.values(value)) yield* stringsIn(item);
 }
 
 /** Documentation, declarations, headers and source maps. */

@@ -198,7 +198,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    name: "text that is not ASCII",
+    name: "text, names and expressions that are not ASCII",
     files: {
       "main.js":
         'const ünï="日本語😀"; console.log(ünï, `☃${ünï}`, /é+/u.test("éé"), "\\u0001\u0001".length, String.raw`é\\n`)',
@@ -589,6 +589,39 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "import() from code that is made of text",
+    files: {
+      "main.js":
+        'require("./lib"); new Function("f","return import(f)")(__dirname+"/m.mjs").then(m=>console.log(m.x,m===globalThis.m)); import((0,"./m.mjs")).then(m=>globalThis.m=m); (0,eval)("import(\\"node:fs\\").then(m=>console.log(typeof m.readFileSync))"); console.log(String(x=>x+1))',
+      "lib.js": "exports.f=async(a)=>(await import(a)).default",
+      "m.mjs": "export const x=1",
+    },
+  },
+  {
+    name: "import() with options, inside import(), in a minified line, and as text",
+    files: {
+      "main.js":
+        'const s="import(x)", r=/import(.)/; const f=n=>import("./m.mjs"); (async()=>{console.log((await import((await import("./n.mjs")).default)).y,s,r.source,(await import("./d.json",{with:{type:"json"}})).default)})()',
+      "n.mjs": 'export default "./m.mjs"',
+      "m.mjs": "export const y=2",
+      "d.json": '{"a":"ä€"}',
+    },
+  },
+  {
+    name: "text that is not ASCII",
+    files: {
+      "main.js": 'console.log("ä€😀".length, /[а-я]/.test("ж"), require("./ü"), (()=>{throw Error("é")}).toString())',
+      "ü.js": "module.exports=`\u00e9é*/`; /* ü */",
+    },
+  },
+  {
+    name: "a program that reads itself",
+    files: {
+      "main.js": 'const t=require("fs").readFileSync(__filename,"utf8"); console.log(t.length, require("./a"));',
+      "a.js": 'module.exports=require("fs").readFileSync(__filename,"utf8").length',
+    },
+  },
+  {
     name: "a query makes another instance",
     entry: "main.mjs",
     files: {
@@ -874,6 +907,121 @@ export const cases: readonly Case[] = [
       "main.js":
         'const c=require("cluster"); if(c.isPrimary){c.fork().on("message",m=>console.log(m)).on("exit",x=>console.log("exit",x))}else{process.send(require("./a")); process.disconnect()}',
       "a.js": 'module.exports="a"',
+    },
+  },
+
+  // -- what only many steps, or a convention, give away
+  {
+    name: "a path through many names",
+    files: {
+      "main.js": 'console.log(require("p"))',
+      ...pkg(
+        "p",
+        { main: "lib/index.js" },
+        {
+          "lib/index.js": `function load(){return require(require("path").join(p60,"data.json"))} ${Array.from({ length: 61 }, (_, i) => `var p${i}=${i === 0 ? 'require("path").join(__dirname,"..")' : `p${i - 1}`};`).join("")} module.exports=load()`,
+          "data.json": '{"a":1}',
+        },
+      ),
+    },
+  },
+  {
+    name: "process.getBuiltinModule, and a name that is Node.js's only outside of a polyfill",
+    entry: "main.mjs",
+    since: 22,
+    files: {
+      "main.mjs":
+        'function polyfill(){var globalThis=null;var process=globalThis&&globalThis.process;return process} polyfill(); const require=process.getBuiltinModule("module").createRequire(import.meta.url); console.log(require("./a.cjs"), globalThis.process.getBuiltinModule("fs").readFileSync(new URL("./d.txt",import.meta.url),"utf8"))',
+      "a.cjs": "module.exports=1",
+      "d.txt": "text",
+    },
+  },
+  {
+    name: "a require function of a place that only a run knows",
+    files: {
+      "main.js": 'console.log(require("loader")("yaml"))',
+      ...pkg(
+        "loader",
+        {},
+        {
+          "index.js":
+            'const {createRequire}=require("module");const path=require("path");module.exports=n=>{const r=createRequire(path.join(process.cwd(),"package.json"));return n==="yaml"?r("yaml").name:r("nothing")}',
+        },
+      ),
+      ...pkg("yaml", {}, { "index.js": 'exports.name="yaml"' }),
+    },
+  },
+  {
+    name: "a driver that a package loads by the name it is given",
+    files: {
+      "package.json": '{"name":"app","dependencies":{"orm":"1","driver":"1"}}',
+      "main.js": 'console.log(require("orm").open({type:"drv"}))',
+      ...pkg(
+        "orm",
+        { peerDependencies: { driver: "*", other: "*" } },
+        {
+          "index.js": 'const names={drv:"driver",oth:"other"}; exports.open=o=>require(names[o.type].slice(0))',
+        },
+      ),
+      ...pkg("driver", {}, { "index.js": 'module.exports="the driver"' }),
+    },
+  },
+  {
+    name: "a module that a computed import names in a field",
+    entry: "main.mjs",
+    files: {
+      "main.mjs": 'import {run} from "p"; console.log(await run())',
+      ...pkg(
+        "p",
+        { type: "module", exports: "./lib/index.js" },
+        {
+          "lib/index.js":
+            'class Options{static src="./work.js"} export const run=async()=>(await import(Options.src)).default',
+          "lib/work.js": 'export default "worked"',
+        },
+      ),
+    },
+  },
+  {
+    name: "data beside the code that knows its place",
+    files: {
+      "main.js": 'console.log(require("p").read("de"))',
+      ...pkg(
+        "p",
+        {},
+        {
+          "lib/index.js":
+            'const fs=require("fs");const all=new Map([["de","words.de.txt"]]);const host={me:()=>__filename};const dir=f=>f.slice(0,f.lastIndexOf("/"));exports.read=n=>fs.readFileSync(dir(host.me())+"/"+all.get(n),"utf8")',
+          "lib/words.de.txt": "Wort",
+          "package.json": '{"name":"p","main":"lib/index.js"}',
+        },
+      ),
+    },
+  },
+  {
+    name: "modules in a list of relative names",
+    files: {
+      "main.js": 'console.log(["./lib/a","./lib/b.js"].map(n=>require(n)))',
+      "lib/a.js": "module.exports=1",
+      "lib/b.js": "module.exports=2",
+    },
+  },
+  {
+    name: "configuration that a package looks for",
+    files: {
+      "package.json": '{"name":"app","dependencies":{"tool":"1","plugin":"1"},"tool":{"commands":"./commands"}}',
+      "main.js": 'console.log(require("tool").load(process.cwd()))',
+      "tool.config.js": "module.exports={plugins:{plugin:{x:1}}}",
+      ".toolrc.json": '{"rc":true}',
+      "commands/hello.js": 'module.exports="hello"',
+      ...pkg(
+        "tool",
+        {},
+        {
+          "index.js": `const fs=require("fs"),path=require("path");const name="tool";exports.load=d=>{const config=require(path.join(d,name+".config.js"));const rc=fs.readFileSync(path.join(d,"."+name+"rc.json"),"utf8");const {commands}=JSON.parse(fs.readFileSync(path.join(d,"package.json"),"utf8"))[name];const r=require("module").createRequire(path.join(d,"x.js"));return [Object.keys(config.plugins).map(p=>r(p)),rc,fs.readdirSync(path.join(d,commands)).map(f=>require(path.join(d,commands,f)))]}`,
+        },
+      ),
+      ...pkg("plugin", {}, { "index.js": 'module.exports="plugin"' }),
     },
   },
 ];

@@ -41,6 +41,28 @@ for (const mode of ["bundle", "files"] as const) {
   });
 }
 
+run("TypeScript that is found in a folder is compiled", async (t) => {
+  const files = {
+    "package.json": "{}",
+    "tsconfig.json": '{"compilerOptions":{"module":"commonjs"}}',
+    "main.ts":
+      'import fs from "fs";\nimport path from "path";\nimport { kind } from "./entities/kind";\nconst folder = path.join(__dirname, "entities");\nfor (const name of fs.readdirSync(folder)) console.log(name, require(path.join(folder, name)).kind === kind, require.resolve("./entities/" + name));',
+    "entities/kind.ts": "export enum Kind { A }\nexport const kind: Kind = Kind.A;",
+  };
+  t.is(await output(files, "bundle", "main.ts"), "kind.ts true /app/entities/kind.ts\n");
+});
+
+run("an import by an alias of a file that is also read", async (t) => {
+  const files = {
+    "package.json": '{"type":"module"}',
+    "tsconfig.json": '{"compilerOptions":{"module":"nodenext","paths":{"~/*":["./*"]}}}',
+    "main.ts":
+      'import fs from "node:fs";\nimport data from "~/data.json" with { type: "json" };\nconsole.log(data, fs.readFileSync(new URL("./data.json", import.meta.url), "utf8"));',
+    "data.json": '{ "a": 1 }',
+  };
+  t.is(await output(files, "bundle", "main.ts"), '{ a: 1 } { "a": 1 }\n');
+});
+
 run("stacks of TypeScript name the source with source maps", async (t) => {
   const files = {
     "package.json": "{}",
