@@ -68,7 +68,8 @@ function withoutBase(labels: RunConfig["Labels"]): RunConfig["Labels"] {
  * The history of a base, as it is. Where it does not speak of every layer, one entry is added for each
  * it forgets, so that what follows belongs to the layers that follow.
  */
-export function inheritHistory({ history = [], rootfs }: ImageConfig): readonly HistoryEntry[] {
+export function inheritHistory({ history: own, rootfs }: ImageConfig): readonly HistoryEntry[] {
+  const history = own ?? [];
   const filled = history.filter((entry) => entry.empty_layer !== true).length;
   const forgotten = Math.max(0, rootfs.diff_ids.length - filled);
   return [...history, ...Array.from({ length: forgotten }, () => ({ comment: "a layer of the base" }))];

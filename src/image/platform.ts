@@ -65,8 +65,9 @@ export function platformOfArch(arch: string): Platform {
 
 /** The variant that a name without one means, as containerd reads them; of amd64 it is `v1`. */
 function level({ architecture, variant }: Platform): number {
-  if (variant !== undefined) return Number(variant.slice(1));
-  return { amd64: 1, arm: 7, arm64: 8 }[architecture] ?? 0;
+  if (!variant) return { amd64: 1, arm: 7, arm64: 8 }[architecture] ?? 0;
+  const number = Number(variant.replace(/^v/, ""));
+  return Number.isNaN(number) ? Number.POSITIVE_INFINITY : number;
 }
 
 /**

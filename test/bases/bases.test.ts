@@ -124,7 +124,7 @@ test("a base with everything: the app alone is added, and the base's config is i
   const base = await layout(image);
   const cwd = await project();
   const { result, image: built, added } = await made(t, { cwd, base, expose: ["443"] });
-  t.deepEqual(added, ["/app", "/app/index.js", "/app/package.json"]);
+  t.deepEqual(added, ["/app", "/app/.index.pack", "/app/index.js", "/app/package.json"]);
   t.deepEqual(
     built.layers.map(({ descriptor }) => descriptor.digest).slice(0, 2),
     image.layers.map(({ descriptor }) => descriptor.digest),
@@ -273,7 +273,7 @@ test("what lies under a link of the base is put where that leads; a folder is no
   const base = await layout(await baseOf([files, { "usr/bin/node": node("24.1.0") }], { platform: amd64 }));
   const cwd = await project();
   const { added, image } = await made(t, { cwd, base });
-  t.deepEqual(added, ["/srv/app/index.js", "/srv/app/package.json"]);
+  t.deepEqual(added, ["/srv/app/.index.pack", "/srv/app/index.js", "/srv/app/package.json"]);
   t.deepEqual(image.config.config?.Entrypoint, ["/usr/bin/node", "/app/index.js"]);
   await writeFile(path.join(cwd, "taken"), "x");
   t.regex(

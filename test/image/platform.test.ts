@@ -54,6 +54,7 @@ test("an image runs where its system and architecture are, and its variant is no
   t.is(best("linux/arm/v6", "linux/arm/v7"), undefined);
   t.is(best("linux/amd64", "linux/amd64/v3", "linux/amd64/v2"), undefined);
   t.is(best("linux/amd64", "linux/amd64/v3", "linux/amd64/v1"), "linux/amd64/v1");
+  t.is(best("linux/arm64", "linux/arm64/odd"), undefined);
   t.is(best("linux/amd64", "", "unknown/unknown", "windows/amd64", "linux/386"), undefined);
 });
 

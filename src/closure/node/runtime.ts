@@ -31,6 +31,8 @@ export type RuntimeRequest =
     }
   | { readonly kind: "file"; readonly file: string };
 
+/** What a base's runtime has to be where nobody asks: one that bundles run on. */
+const oldest = ">=18";
 const nodePath = "/usr/local/bin/node";
 const licensePath = "/usr/local/share/doc/node/LICENSE";
 
@@ -59,7 +61,7 @@ export async function findRuntime(
   if (request.kind === "file") return runtimeOfFile(request.file, platform);
   const based = ground === undefined ? undefined : await findInBase(sources.cache, ground);
   if (ground !== undefined && based?.version !== undefined) {
-    if (request.isDefault || satisfies(based.version, request.request)) return runtimeOfBase(ground, based);
+    if (satisfies(based.version, request.isDefault ? oldest : request.request)) return runtimeOfBase(ground, based);
   }
   if (ground?.libc === "musl") throw noRuntimeForMusl(ground, request.request, based);
   const version = await sources.node.resolve(request.request, request.platforms);
