@@ -186,30 +186,23 @@ class System {
         (await sources.debian.libraryPackage(architecture, path.posix.basename(name)).catch(() => undefined));
       return owner ? `Debian has it in ${owner}: --base debian brings it` : "ship it beside the program";
     };
-    if (libraries === "scratch" || (libraries === "debian" && architecture === undefined)) {
-      return new System(platform, noGround(hint), taken, { scripts: [], diagnostics: [] });
-    }
-    if (typeof libraries === "object" && "image" in libraries) {
-      const base = await sources.bases.image(libraries.image, libraries.cwd, platform);
-      const debian = taken && new DebianGround(sources.debian, architecture as string, taken);
-      const ground = await ImageGround.open(base, debian);
-      if (taken === undefined) return new System(platform, ground, taken, { scripts: [], diagnostics: [] });
-      const about = { taken, ground };
-      const added = await takePackages(sources.debian, architecture as string, packages, about);
-      return new System(platform, ground, taken, added);
-    }
-    if (libraries !== "debian") {
+    const nothing = { scripts: [], diagnostics: [] };
+    if (libraries === "scratch") return new System(platform, noGround(hint), taken, nothing);
+    if (typeof libraries === "object" && "folder" in libraries) {
       const ground = await FolderGround.open(libraries.folder, hint);
-      return new System(platform, ground, taken, { scripts: [], diagnostics: hostDiagnostics(libraries.folder) });
+      return new System(platform, ground, taken, { ...nothing, diagnostics: hostDiagnostics(libraries.folder) });
     }
-    const ground = new DebianGround(sources.debian, architecture as string, taken as DebianFiles);
-    const about = { taken: taken as DebianFiles, ground };
-    return new System(
-      platform,
-      ground,
-      taken,
-      await takePackages(sources.debian, architecture as string, packages, about),
-    );
+    const debian = taken && new DebianGround(sources.debian, architecture as string, taken);
+    const ground =
+      libraries === "debian"
+        ? debian
+        : await ImageGround.open(await sources.bases.image(libraries.image, libraries.cwd, platform), debian);
+    if (ground === undefined || taken === undefined) {
+      if (packages.length > 0) throw noDebian(platform);
+      return new System(platform, ground ?? noGround(hint), taken, nothing);
+    }
+    const added = await takePackages(sources.debian, architecture as string, packages, { taken, ground });
+    return new System(platform, ground, taken, added);
   }
 
   /** The base, where the ground is one. */
@@ -237,11 +230,7 @@ class System {
   /** Certificates, whatever is under the program. */
   async takeDefaults(): Promise<void> {
     if (this.image?.certificates !== undefined) return;
-    if (this.#taken === undefined) {
-      throw new SlimError("PLATFORM", `Debian has nothing for ${formatPlatform(this.platform)}`, {
-        hint: "a static program can be built with --bare",
-      });
-    }
+    if (this.#taken === undefined) throw noDebian(this.platform);
     await this.#taken.takeCertificates();
   }
 
@@ -272,6 +261,12 @@ class System {
     const files = this.image === undefined ? own : overlay([own, this.image.own]);
     return (await findFile(files, place)) !== undefined;
   }
+}
+
+function noDebian(platform: Platform): SlimError {
+  return new SlimError("PLATFORM", `Debian has nothing for ${formatPlatform(platform)}`, {
+    hint: "a static program can be built with --bare",
+  });
 }
 
 function hostDiagnostics(folder: string): Diagnostic[] {

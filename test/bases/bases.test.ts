@@ -267,12 +267,15 @@ test("what lies under a link of the base is put where that leads; a folder is no
     ...glibc(34),
     app: "-> srv/app",
     "srv/app/": "",
-    "srv/app/old": "x",
+    "srv/app/index.js": "old",
     "srv/app/taken/": "",
   };
   const base = await layout(await baseOf([files, { "usr/bin/node": node("24.1.0") }], { platform: amd64 }));
   const cwd = await project();
-  const { added, image } = await made(t, { cwd, base });
+  const { added, image, result } = await made(t, { cwd, base });
+  t.like(result.diagnostics, [
+    { code: "base-replaced", message: "/srv/app/index.js of the base is replaced by other files" },
+  ]);
   t.deepEqual(added, ["/srv/app/.index.pack", "/srv/app/index.js", "/srv/app/package.json"]);
   t.deepEqual(image.config.config?.Entrypoint, ["/usr/bin/node", "/app/index.js"]);
   await writeFile(path.join(cwd, "taken"), "x");

@@ -1,4 +1,5 @@
 import path from "node:path";
+import type { Diagnostic } from "../../base/diagnostic.ts";
 import { SlimError } from "../../base/error.ts";
 import type { Platform } from "../../image/platform.ts";
 import type { Entry } from "../../layer/entry.ts";
@@ -23,7 +24,16 @@ export function composeOnBase(platform: Platform, ground: ImageGround, parts: re
     if (!isInBase(ground, entry.entry)) own.set(place, entry);
     else if (entry.entry.type !== "directory") used.set(place, [...(used.get(place) ?? []), ...entry.reasons]);
   }
-  return { ...closure, entries: own, base: { name: where, digest, ...files.totals, used } };
+  const replaced = [...own.keys()].filter((place) => files.at(place) !== undefined);
+  const diagnostics = [...closure.diagnostics, ...replacements(replaced)];
+  return { ...closure, diagnostics, entries: own, base: { name: where, digest, ...files.totals, used } };
+}
+
+function replacements([first, ...others]: readonly string[]): readonly Diagnostic[] {
+  if (first === undefined) return [];
+  const more = others.length === 0 ? "" : ` and ${others.length} more`;
+  const message = `${first}${more} of the base ${others.length === 0 ? "is" : "are"} replaced by other files`;
+  return [{ code: "base-replaced", severity: "info", message }];
 }
 
 /** What is put below a link lies where that leads. */

@@ -7,12 +7,15 @@ import type { Listing, Member, PresentMember } from "./listing.ts";
 export type RegularFile = PresentMember & { readonly type: "file" } & { readonly layer: number };
 export type BaseFile = RegularFile | (PresentMember & { readonly type: "folder" | "link" | "other" });
 
-/** More links than these on the way to one file are a loop. */
+/** As Linux: more links than these on the way to one file are taken for a loop, longer ones for none. */
 const MAX_LINKS = 40;
+const MAX_TARGET = 4095;
 
 /** The file system of a base: its layers put on each other, as an engine unpacks them. */
 export class BaseFiles {
   readonly #files = new Map<string, BaseFile>();
+  /** Paths of what is in a folder, by its path. */
+  readonly #inside = new Map<string, Set<string>>();
   readonly #where: string;
 
   constructor(listings: readonly Listing[], where: string) {
@@ -49,9 +52,7 @@ export class BaseFiles {
   names(folder: string): readonly string[] {
     const found = this.find(folder);
     if (found?.type !== "folder") return [];
-    const start = found.path === "/" ? "/" : `${found.path}/`;
-    const names = [...this.#files.keys()].filter((one) => one.startsWith(start)).map((one) => one.slice(start.length));
-    return names.filter((name) => !name.includes("/")).sort(compareStrings);
+    return [...(this.#inside.get(found.path) ?? [])].map((place) => path.posix.basename(place)).sort(compareStrings);
   }
 
   /** Of all regular files. */
@@ -70,9 +71,15 @@ export class BaseFiles {
     if (member.type === "gone" || member.type === "emptied" || member.path === "/") return;
     const place = this.placeOf(member.path);
     this.#addParents(place);
-    const before = this.#files.get(place);
-    if (before?.type === "folder" && member.type !== "folder") this.#empty(place);
-    this.#files.set(place, this.#fileOf(member, place, layer));
+    if (member.type !== "folder") this.#empty(place);
+    this.#set(this.#fileOf(member, place, layer));
+  }
+
+  #set(file: BaseFile): void {
+    this.#files.set(file.path, file);
+    const folder = path.posix.dirname(file.path);
+    const inside = this.#inside.get(folder) ?? new Set();
+    this.#inside.set(folder, inside.add(file.path));
   }
 
   #fileOf(member: PresentMember, place: string, layer: number): BaseFile {
@@ -87,21 +94,27 @@ export class BaseFiles {
 
   #takeAway({ type, path: asked }: Member): void {
     const place = this.placeOf(asked);
-    const file = this.#files.get(place);
-    if (file?.type === "folder" || place === "/") this.#empty(place);
-    if (type === "gone") this.#files.delete(place);
+    this.#empty(place);
+    if (type === "emptied" || !this.#files.delete(place)) return;
+    this.#inside.get(path.posix.dirname(place))?.delete(place);
   }
 
   #empty(folder: string): void {
-    const start = folder === "/" ? "/" : `${folder}/`;
-    for (const place of [...this.#files.keys()]) if (place.startsWith(start)) this.#files.delete(place);
+    const queue = [folder];
+    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+      for (const place of this.#inside.get(next) ?? []) {
+        this.#files.delete(place);
+        queue.push(place);
+      }
+      this.#inside.delete(next);
+    }
   }
 
   #addParents(place: string): void {
     for (let folder = path.posix.dirname(place); folder !== "/"; folder = path.posix.dirname(folder)) {
       const found = this.#files.get(folder)?.type;
       if (found === "folder") return;
-      this.#files.set(folder, { type: "folder", path: folder });
+      this.#set({ type: "folder", path: folder });
     }
   }
 
@@ -116,11 +129,10 @@ export class BaseFiles {
         continue;
       }
       done.push(part);
-      const isLast = rest.every((one) => one === "" || one === ".");
       const found = this.#files.get(`/${done.join("/")}`);
-      if (found?.type !== "link" || (isLast && !last)) continue;
+      if (found?.type !== "link" || (!last && rest.every((one) => one === "" || one === "."))) continue;
       links += 1;
-      if (links > MAX_LINKS) return undefined;
+      if (links > MAX_LINKS || found.target.length > MAX_TARGET) return undefined;
       done.splice(found.target.startsWith("/") ? 0 : done.length - 1);
       rest.push(...found.target.split("/").reverse());
     }

@@ -37,7 +37,7 @@ export interface Listing {
 }
 
 /** What a layer may hold at most. */
-const limits = { members: 500_000, unpacked: 2 ** 34, ratio: 200, ratioFree: 2 ** 26 };
+const limits = { members: 500_000, path: 4096, unpacked: 2 ** 34, ratio: 200, ratioFree: 2 ** 26 };
 
 /**
  * The listing of a layer, from the cache, or else by reading the layer once. Nothing is kept when
@@ -155,8 +155,12 @@ class MemberList {
   /** Names are relative to the root, however they begin. */
   #place(name: string): string {
     const parts = name.split("/").filter((part) => part !== "" && part !== ".");
-    if (parts.includes("..") || name.includes("\0")) {
-      throw new SlimError("ARCHIVE_UNSAFE", `path ${JSON.stringify(name)} leaves its root`, { where: this.#where });
+    if (parts.includes("..") || name.includes("\0") || name.length > limits.path) {
+      throw new SlimError(
+        "ARCHIVE_UNSAFE",
+        `path ${JSON.stringify(name.slice(0, 256))} leaves its root or its bounds`,
+        { where: this.#where },
+      );
     }
     return `/${parts.join("/")}`;
   }
