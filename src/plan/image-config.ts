@@ -58,7 +58,8 @@ function readEpoch(text: string | undefined): number {
 
 const accounts = ["root", "nobody", "nonroot"];
 
-function checkUser(user: string, isBased: boolean): string {
+/** @throws SlimError `CONFIG` for what is no account */
+export function checkUser(user: string, isBased: boolean): string {
   const parts = user.split(":");
   const isName = (part: string) => (isBased ? /^[a-z_][a-z0-9_-]*$/i.test(part) : accounts.includes(part));
   const known = parts.every((part) => /^\d{1,10}$/.test(part) || isName(part));

@@ -4,7 +4,7 @@ import type { Launch } from "../closure/closure.ts";
 import { baseDigest, baseName, inheritConfig, type RunConfig } from "../image/inherit.ts";
 import type { Annotations } from "../image/types.ts";
 import type { BaseImage } from "../sources/base/bases.ts";
-import type { ImagePlan } from "./image-config.ts";
+import { checkUser, type ImagePlan } from "./image-config.ts";
 
 /** How the closure wants the image to be run. */
 export function runConfig(image: ImagePlan, launch: Launch, base: BaseImage | undefined): RunConfig {
@@ -29,6 +29,8 @@ export async function checkBase(image: ImagePlan, base: BaseImage | undefined): 
 }
 
 async function checkAccount({ user = "" }: ImagePlan, base: BaseImage): Promise<void> {
+  // Without accounts of its own the base gets those of every image.
+  if (user !== "" && (await base.text("/etc/passwd")) === undefined) checkUser(user, false);
   for (const [at, place] of ["/etc/passwd", "/etc/group"].entries()) {
     const name = user.split(":")[at] ?? "";
     const known = await base.text(place);

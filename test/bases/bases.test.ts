@@ -303,6 +303,17 @@ test("an account has to be one of the base; root is said", async (t) => {
   );
 });
 
+test("a library of musl is looked for in the base alone", async (t) => {
+  const base = await layout(await baseOf([{ ...system, ...musl, "etc/passwd": "-> gone" }], { platform: amd64 }));
+  const file = path.join(work, "needs-more");
+  await writeFile(file, buildElf({ type: 2, interpreter: muslLoader, needed: ["libmore.so.1"] }));
+  const call = { path: file, base, cacheDir, environment };
+  const message = await failsWith(t, "CLOSURE", () => build(call));
+  t.regex(message, /libmore\.so\.1 is missing: .*has musl, for which Debian has no libraries: take a base that has it/);
+  await writeFile(file, buildElf({ type: 2, interpreter: muslLoader }));
+  t.regex(await failsWith(t, "CONFIG", () => build({ ...call, user: "app" })), /"app" is not an account of the image/);
+});
+
 test("platforms: one of an index, all of it, and the error says what there is", async (t) => {
   const images = await Promise.all(
     [amd64, arm64].map((platform) => {

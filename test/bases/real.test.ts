@@ -19,10 +19,11 @@ const real = await testWith(test, "runc", "skopeo", "umoci");
 const work = workFolder(test);
 const context = contextOf();
 const platform = "linux/amd64";
+let count = 0;
 
 /** Builds into a layout, checks it, and runs it with nothing around. */
 async function runs(call: BuildCall) {
-  const output = path.join(work, `image-${Math.random()}`);
+  const output = path.join(work, `image-${++count}`);
   const result = await build({ cacheDir, platform, ...call, output, format: "oci-layout" });
   const image = (await folderStore(output).read(context)) as Image;
   const { problems } = await validate(context, image);
@@ -34,7 +35,7 @@ async function runs(call: BuildCall) {
   }
 }
 
-real("a program of musl on a base with musl, and a script of that base's Debian", async (t) => {
+real("a program of musl on a base with musl", async (t) => {
   if (!(await hasTool(t, "musl-gcc", "musl-tools"))) return;
   const cwd = await lockedProject(path.join(work, "musl"), {
     "a.c": '#include <stdio.h>\nint main() { puts("hello"); }\n',

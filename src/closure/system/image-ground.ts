@@ -107,9 +107,10 @@ export class ImageGround implements PackageGround {
   async hint(problem: LibraryProblem): Promise<string> {
     const { where } = this.base;
     if (problem.kind === "version") return `what ${where} has is too old: take a newer base, or build for this one`;
-    if (this.libc === "musl") {
+    if (this.libc === "musl" && isGlibc(path.posix.basename(problem.name))) {
       return `${where} has musl, which runs nothing that was made for glibc: take what was made for musl, or another base`;
     }
+    if (this.libc === "musl") return `${where} has musl, for which Debian has no libraries: take a base that has it`;
     if (isMuslLoader(problem.name) || problem.name.startsWith("libc.musl-")) {
       return `${where} does not have musl: take what was made for glibc, or another base`;
     }
