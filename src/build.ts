@@ -239,7 +239,12 @@ function platformResult({ program, image, layers }: Built): PlatformResult {
 
 function unpackedSize(closure: Closure): number {
   let size = closure.base?.bytes ?? 0;
-  for (const { entry } of closure.entries.values()) if (entry.type === "file") size += entry.content.size;
+  const inodes = new Set<string>();
+  for (const { entry } of closure.entries.values()) {
+    if (entry.type !== "file" || (entry.inode !== undefined && inodes.has(entry.inode))) continue;
+    if (entry.inode !== undefined) inodes.add(entry.inode);
+    size += entry.content.size;
+  }
   return size;
 }
 

@@ -57,9 +57,9 @@ export async function trace(call: TraceCall): Promise<TraceResult> {
   // What is done after the command has been stopped is not stopped with it.
   const context = contextOf({ ...call, signal: new AbortController().signal });
   const cache = new Cache(call.cacheDir ?? defaultCacheDir(context.env));
-  const { packages } = await Sources.open(context, cache, planned, trimFile);
+  const sources = await Sources.open(context, cache, planned, trimFile);
   const look = (traced: readonly TracedFile[]) =>
-    knownFiles(context, { ...target.program, traced, target: targetOf(target.platform) }, packages);
+    knownFiles(context, { ...target.program, traced, target: targetOf(target.platform) }, sources);
   // An app that cannot be built is not run.
   await look(target.program.traced);
   const { exitCode, records, begun } = await record(call, target.program.root);

@@ -106,11 +106,7 @@ async function closureOfNode(
   const { platform, image } = system;
   const runtime = await findRuntime(sources, program.runtime, platform, image);
   const [app, part] = await Promise.all([
-    nodeClosure(
-      context,
-      { ...program, target: { node: runtime.version, platform, libc: runtime.libc } },
-      sources.packages,
-    ),
+    nodeClosure(context, { ...program, target: { node: runtime.version, platform, libc: runtime.libc } }, sources),
     runtime.load(),
     system.takeDefaults(),
   ]);

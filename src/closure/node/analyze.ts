@@ -4,10 +4,7 @@ import { isBuiltin } from "./resolve.ts";
 import { children, type Syntax } from "./syntax.ts";
 
 /** One thing that a file's code asks for. Patterns may hold ANY. */
-export type Ask = {
-  /** Where in the text. */
-  readonly offset: number;
-} & (
+export type Ask =
   | {
       /** `specifier` is resolved by Node.js: a static or dynamic import, a require, or a `require.resolve`. */
       readonly type: "import" | "dynamic" | "require" | "resolve";
@@ -33,8 +30,10 @@ export type Ask = {
   /** Any string, in an app's own code: names of drivers, engines and folders are handed around like this. */
   | { readonly type: "text"; readonly text: string; readonly argument: boolean }
   /** A relative name, or one of a file in code that knows its own place: what may lie there. */
-  | { readonly type: "neighbour"; readonly name: string }
-);
+  | { readonly type: "neighbour"; readonly name: string };
+
+/** An ask and where it stands in the text. */
+export type Found = Ask & { readonly offset: number };
 
 export type PathUse = "read" | "list" | "start" | "given" | "named";
 
@@ -46,7 +45,7 @@ const writers =
 const programs = /^child_process\.(?:spawn|spawnSync|exec|execSync|execFile|execFileSync)$/;
 
 /** Everything that a file asks for, in the order of its text. */
-export function analyze(syntax: Syntax, place: Place, options: AnalyzeOptions): readonly Ask[] {
+export function analyze(syntax: Syntax, place: Place, options: AnalyzeOptions): readonly Found[] {
   return new Analysis(syntax, place, options).run();
 }
 
@@ -71,7 +70,7 @@ interface State {
 class Analysis {
   readonly #tree: acorn.Node;
   readonly #file: string;
-  readonly #asks: Ask[] = [];
+  readonly #asks: Found[] = [];
   readonly #sources = new Map<string, Source[]>();
   readonly #evaluator: Evaluator;
   /** Paths cost time to look for, and most files have none. */
@@ -101,7 +100,7 @@ class Analysis {
     this.#evaluator = new Evaluator(place, this.#sources);
   }
 
-  run(): readonly Ask[] {
+  run(): readonly Found[] {
     this.#collect(this.#tree as acorn.AnyNode);
     this.#visit(this.#tree as acorn.AnyNode, {
       nested: false,

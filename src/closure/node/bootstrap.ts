@@ -12,7 +12,7 @@ export const bootstrap = String.raw`
 function (require, own, bytes) {
   const Module = require("module"), path = require("path"), { fileURLToPath, pathToFileURL } = require("url");
   const key = Symbol.for("slim");
-  const head = bytes.indexOf(10) + 1;
+  const head = bytes.indexOf(0) + 1;
   const body = bytes.indexOf(10, head) + 1;
   const index = JSON.parse(bytes.toString("utf8", head, body));
   const root = own.slice(0, -index.own.length - 1);
@@ -208,11 +208,11 @@ function (require, own, bytes) {
   });
 }`;
 
-/** Runs the bootstrap, which is the first line of the bundle. */
+/** Runs the bootstrap, which stands before the bundle's first zero byte. */
 function started(require: string, bundle: string): string {
   return (
     `const k=Symbol.for("slim");process[k]||(r=>{const f=r.resolve(${JSON.stringify(bundle)}),b=r("fs").readFileSync(f);` +
-    `r("vm").compileFunction(b.toString("latin1",0,b.indexOf(10)),["require","own","bytes"],{filename:f})(r,f,b)})(${require});`
+    `r("vm").compileFunction(b.toString("latin1",0,b.indexOf(0)),["require","own","bytes"],{filename:f})(r,f,b)})(${require});`
   );
 }
 

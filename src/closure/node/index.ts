@@ -6,7 +6,6 @@ import { CHUNK, compareStrings, hashFile } from "../../base/files.ts";
 import { digestOf } from "../../image/digest.ts";
 import type { Content } from "../../layer/entry.ts";
 import type { BundledModule, ClosureEntry, Component, LayerName, Reason } from "../types.ts";
-import type { Published } from "./absent.ts";
 import { commonJsStub, moduleStub } from "./bootstrap.ts";
 import { namesOf } from "./names.ts";
 import { type Lead, type PackedFile, writePack } from "./pack.ts";
@@ -14,8 +13,8 @@ import { splitSpecifier } from "./packages.ts";
 import { prelude, withPrelude } from "./prelude.ts";
 import { APP, type NodeClosure, type NodeProject } from "./project.ts";
 import { hasRegisterHooks } from "./resolve.ts";
-import { strip } from "./syntax.ts";
-import { type Module, type Trace, trace } from "./trace.ts";
+import { parse, strip } from "./syntax.ts";
+import { type Module, type NodeSources, type Trace, trace } from "./trace.ts";
 
 export type { NodeClosure, NodeProject } from "./project.ts";
 
@@ -24,10 +23,14 @@ export type { NodeClosure, NodeProject } from "./project.ts";
  * its place, and beside it what has to be a file.
  * @throws SlimError `CLOSURE` for an import that cannot be found, `SYNTAX` for code that does not parse,
  *   `CREDENTIAL` for a file that looks like a secret and is used by the code, `NOT_FOUND` for a missing entry
- * @param published where packages for the target come from that are not installed here
+ * @param sources where packages for the target come from that are not installed here, and what was read before
  */
-export async function nodeClosure(context: Context, project: NodeProject, published?: Published): Promise<NodeClosure> {
-  const traced = await trace(context, project, published);
+export async function nodeClosure(
+  context: Context,
+  project: NodeProject,
+  sources: NodeSources = {},
+): Promise<NodeClosure> {
+  const traced = await trace(context, project, sources);
   const down = project.mode === "bundle" ? stepDown(traced) : undefined;
   const assembly = new Assembly(project, traced);
   if (project.mode === "bundle" && down === undefined) await assembly.bundle();
@@ -112,7 +115,7 @@ class Assembly {
     }
     const packed = [...modules.values()].map((module) => this.#packed(module, placed));
     const { leads, aliases } = this.#resolution(placed);
-    const { text, sizes } = await writePack({
+    const { text, sizes } = writePack({
       own,
       files: packed,
       leads,
@@ -165,7 +168,7 @@ class Assembly {
       const moved = to !== this.#relative(target) || (typed(file) && base === undefined && !/^[#.]/.test(specifier));
       if (moved && !specifier.startsWith("file:")) strings.set(specifier, specifierOf(from, to));
     }
-    const text = strings.size === 0 ? code.text : strip(code.syntax, strings);
+    const text = strings.size === 0 ? code.text : strip(parse(code.text, code.format), strings);
     return file === this.#trace.entry ? withPrelude(text) : text;
   }
 

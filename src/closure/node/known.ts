@@ -1,8 +1,7 @@
 import type { Context } from "../../base/context.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
-import type { Published } from "./absent.ts";
 import type { NodeProject } from "./project.ts";
-import { trace } from "./trace.ts";
+import { type NodeSources, trace } from "./trace.ts";
 import { TRACE_NAME } from "./traced.ts";
 
 /** What a closure has, by real places on this machine. */
@@ -19,8 +18,8 @@ export interface Known {
  * What the closure of a project has, without packing it.
  * @throws SlimError as `nodeClosure`
  */
-export async function knownFiles(context: Context, project: NodeProject, published?: Published): Promise<Known> {
-  const { uses, modules, diagnostics } = await trace(context, project, published);
+export async function knownFiles(context: Context, project: NodeProject, sources: NodeSources): Promise<Known> {
+  const { uses, modules, diagnostics } = await trace(context, project, sources);
   return {
     has: (file, how) => {
       const use = uses.get(file);

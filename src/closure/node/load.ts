@@ -1,23 +1,16 @@
-import { SourceMap } from "node:module";
+import { createRequire, SourceMap } from "node:module";
 import path from "node:path";
 import { SlimError } from "../../base/error.ts";
+import { digestOf } from "../../image/digest.ts";
+import { type AnalyzeOptions, analyze } from "./analyze.ts";
 import type { Disk } from "./disk.ts";
+import type { Place } from "./evaluate.ts";
 import type { Packages } from "./packages.ts";
+import type { Locate, PlacedAsk, Reading, Readings } from "./readings.ts";
 import { type Format, Lines, parse, type Syntax, strip } from "./syntax.ts";
 import type { TsConfigs } from "./tsconfig.ts";
 
-/** A file of code as the target's Node.js gets it. */
-export interface Code {
-  readonly syntax: Syntax;
-  /** The text that is shipped. */
-  readonly text: string;
-  /** Whether the project wants `emitDecoratorMetadata` for decorators in this file, which esbuild does not do. */
-  readonly withoutMetadata?: boolean;
-  /** Line and column in the source of a place in `syntax.text`. */
-  readonly at: (offset: number) => { readonly line: number; readonly column: number };
-}
-
-const loaders: Readonly<Record<string, "ts" | "tsx" | "jsx">> = {
+const loaders: Readonly<Record<string, Typed>> = {
   ".ts": "ts",
   ".mts": "ts",
   ".cts": "ts",
@@ -34,36 +27,65 @@ export function isTyped(file: string): boolean {
   return isCode(file) && path.extname(file) in loaders;
 }
 
-/** Reads, compiles and shortens code. */
+/** What is read in a file beside what it says itself. */
+export interface View extends AnalyzeOptions {
+  readonly place: Place;
+}
+
+/** A file as the target's Node.js gets it. */
+interface Code {
+  readonly syntax: Syntax;
+  readonly text: string;
+  readonly withoutMetadata: boolean;
+  /** Line and column in the source of a place in `syntax.text`. */
+  readonly at: (offset: number) => { readonly line: number; readonly column: number };
+}
+
+type Typed = "ts" | "tsx" | "jsx";
+
+/** Reads, compiles, analyzes and shortens code. */
 export class Loader {
   readonly #disk: Disk;
   readonly #packages: Packages;
   readonly #configs: TsConfigs;
   readonly #node: string;
   readonly #sourcemap: boolean;
+  readonly #readings: Readings | undefined;
 
-  constructor(disk: Disk, packages: Packages, configs: TsConfigs, node: string, sourcemap: boolean) {
+  constructor({ disk, packages, configs, node, sourcemap, readings }: LoaderOptions) {
     this.#disk = disk;
     this.#packages = packages;
     this.#configs = configs;
     this.#node = node;
     this.#sourcemap = sourcemap;
+    this.#readings = readings;
   }
 
   /** @throws SlimError `SYNTAX` with line and column */
-  async code(file: string): Promise<Code> {
-    const source = this.#disk
-      .read(file)
-      .toString("utf8")
-      .replace(/^\uFEFF/, "");
+  async read(view: View): Promise<Reading> {
+    const { file, locate, ...around } = view.place;
+    const bytes = this.#disk.read(file);
     const loader = loaders[path.extname(file)];
-    if (loader !== undefined) return this.#compile(file, source, loader);
-    const syntax = this.#parse(file, source, this.#format(file));
-    const lines = new Lines(source);
-    return { syntax, text: strip(syntax), at: (offset) => lines.at(offset) };
+    const format = loader === undefined ? this.#format(file) : this.#typedFormat(file);
+    const make = async (find: Locate) => {
+      const source = bytes.toString("utf8").replace(/^\uFEFF/, "");
+      const code = loader === undefined ? this.#plain(file, source, format) : await this.#compile(file, source, loader);
+      return readingOf(code, { ...view, place: { ...view.place, locate: find } });
+    };
+    if (this.#readings === undefined) return make(locate);
+    const { texts, keys = false } = view;
+    const options = loader === undefined ? {} : { esbuild: esbuildVersion(), ...this.#configs.options(file) };
+    const inputs = [format, texts, keys, around, options, this.#node, this.#sourcemap];
+    return this.#readings.read(file, `${digestOf(JSON.stringify(inputs))} ${digestOf(bytes)}`, locate, make);
   }
 
-  async #compile(file: string, source: string, loader: "ts" | "tsx" | "jsx"): Promise<Code> {
+  #plain(file: string, source: string, format: Format): Code {
+    const syntax = this.#parse(file, source, format);
+    const lines = new Lines(source);
+    return { syntax, text: strip(syntax), withoutMetadata: false, at: (offset) => lines.at(offset) };
+  }
+
+  async #compile(file: string, source: string, loader: Typed): Promise<Code> {
     const { transform } = await import("esbuild");
     const options = this.#configs.options(file);
     const format = this.#typedFormat(file);
@@ -128,6 +150,29 @@ export class Loader {
     if (format !== "unknown" || module === undefined) return format;
     return /^(?:commonjs|node16|node18|node20|nodenext)$/i.test(module) ? "commonjs" : "unknown";
   }
+}
+
+export interface LoaderOptions {
+  readonly disk: Disk;
+  readonly packages: Packages;
+  readonly configs: TsConfigs;
+  /** The version of the target's Node.js. */
+  readonly node: string;
+  readonly sourcemap: boolean;
+  readonly readings: Readings | undefined;
+}
+
+function readingOf({ syntax, text, withoutMetadata, at }: Code, { place, ...options }: View): Reading {
+  const asks = analyze(syntax, place, options).map(({ offset, ...ask }): PlacedAsk => ({ ...ask, ...at(offset) }));
+  const patchesLoader =
+    /\b_load\s*=[^=]|prototype\.require\s*=[^=]|_resolveFilename\s*=[^=]/.test(syntax.text) &&
+    /['"](?:node:)?module['"]/.test(syntax.text);
+  return { format: syntax.format, text, asks, patchesLoader, withoutMetadata };
+}
+
+/** The version of esbuild, without starting it. */
+function esbuildVersion(): unknown {
+  return createRequire(import.meta.url)("esbuild/package.json").version;
 }
 
 /** Paths are the resolver's business. */

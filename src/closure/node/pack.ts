@@ -40,11 +40,8 @@ export interface Pack {
   readonly self: boolean;
 }
 
-/** The bundle: the bootstrap in a line, the index in a line, and the text of every module. */
-export async function writePack(
-  pack: Pack,
-): Promise<{ readonly text: string; readonly sizes: ReadonlyMap<string, number> }> {
-  const { transform } = await import("esbuild");
+/** The bundle: the bootstrap up to a zero byte, the index in a line, and the text of every module. */
+export function writePack(pack: Pack): { readonly text: string; readonly sizes: ReadonlyMap<string, number> } {
   const files = [...pack.files].sort((a, b) => compareStrings(a.path, b.path));
   const numbers = new Map(files.map((file, at) => [file.path, at]));
   const bases = [...new Set(pack.leads.map((lead) => lead.base))].sort(compareStrings);
@@ -75,16 +72,8 @@ export async function writePack(
     sourcemap: pack.sourcemap,
     self: pack.self,
   };
-  const start = `(${bootstrap.trim()})(require,own,bytes)`;
-  // Without template literals the minifier has no use for a line break.
-  const options = {
-    minify: true,
-    target: "node20",
-    charset: "ascii",
-    supported: { "template-literal": false },
-  } as const;
-  const { code } = await transform(start, options);
-  return { text: `${code.trim()}\n${JSON.stringify(index)}\n${texts.map(({ text }) => text).join("")}`, sizes };
+  const start = `(${bootstrap.trim().replace(/^ *(?:\/\/.*\n)?/gm, "")})(require,own,bytes)`;
+  return { text: `${start}\0${JSON.stringify(index)}\n${texts.map(({ text }) => text).join("")}`, sizes };
 }
 
 function table(

@@ -6,16 +6,18 @@ import type { Diagnostic } from "../../base/diagnostic.ts";
 import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
 import { globExpression } from "../../base/glob.ts";
+import type { Cache } from "../../layer/cache.ts";
 import type { Reason } from "../types.ts";
 import { Absent, foldersUp, type Published } from "./absent.ts";
 import { type Addons, abiOf, addonsOf, isCarrier, type Machine, misfit, suits } from "./addons.ts";
-import { type Ask, analyze, type PathUse } from "./analyze.ts";
+import type { PathUse } from "./analyze.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
-import { ANY, pathOfUrl } from "./evaluate.ts";
-import { type Code, isCode, isTyped, Loader } from "./load.ts";
+import { ANY, type Place, pathOfUrl } from "./evaluate.ts";
+import { isCode, isTyped, Loader } from "./load.ts";
 import { Packages, type Scope, splitSpecifier } from "./packages.ts";
 import { APP, type NodeProject, nodeArch } from "./project.ts";
+import { type PlacedAsk, type Reading, Readings } from "./readings.ts";
 import { type Resolution, Resolver, type Style } from "./resolve.ts";
 import { TRACE_NAME, type TracedFile } from "./traced.ts";
 import { TsConfigs } from "./tsconfig.ts";
@@ -24,7 +26,7 @@ import { TsConfigs } from "./tsconfig.ts";
 export interface Module {
   readonly file: string;
   readonly kind: "commonjs" | "module" | "json" | "addon";
-  readonly code?: Code;
+  readonly code?: Reading;
   readonly edges: readonly Edge[];
 }
 
@@ -68,9 +70,7 @@ export interface Trace {
 /** A failed resolution; whether it is an error is known when everything is. */
 interface Unresolved {
   readonly file: string;
-  readonly ask: Extract<Ask, { specifier: string }>;
-  readonly line: number;
-  readonly column: number;
+  readonly ask: Extract<PlacedAsk, { specifier: string }>;
   readonly message: string;
 }
 
@@ -90,8 +90,21 @@ interface Foreign {
   readonly guarded: boolean;
 }
 
-export async function trace(context: Context, project: NodeProject, published?: Published): Promise<Trace> {
-  return new Tracer(context, project, published).run();
+/** What a trace uses beside the project. */
+export interface NodeSources {
+  /** Where packages for the target come from that are not installed here. */
+  readonly packages?: Published;
+  /** Where readings are kept. */
+  readonly cache?: Cache;
+}
+
+export async function trace(context: Context, project: NodeProject, { packages, cache }: NodeSources): Promise<Trace> {
+  const { root, entry, target } = project;
+  const name = JSON.stringify([root, entry, target, project.sourcemap]);
+  const readings = cache === undefined ? undefined : await Readings.open(cache, name);
+  const traced = await new Tracer(context, project, packages, readings).run();
+  await readings?.save();
+  return traced;
 }
 
 /** How long the trace keeps the thread to itself, in milliseconds. */
@@ -136,7 +149,12 @@ class Tracer {
   #patchesLoader = false;
   #registersHooks = false;
 
-  constructor(context: Context, project: NodeProject, published: Published | undefined) {
+  constructor(
+    context: Context,
+    project: NodeProject,
+    published: Published | undefined,
+    readings: Readings | undefined,
+  ) {
     this.#context = context;
     this.#project = project;
     this.#root = this.#disk.realpath(project.root);
@@ -161,7 +179,14 @@ class Tracer {
       folders: foldersUp(this.#folder, this.#root),
       find: this.#find.bind(this),
     });
-    this.#loader = new Loader(this.#disk, this.#packages, configs, project.target.node, project.sourcemap);
+    this.#loader = new Loader({
+      disk: this.#disk,
+      packages: this.#packages,
+      configs,
+      node: project.target.node,
+      sourcemap: project.sourcemap,
+      readings,
+    });
   }
 
   async run(): Promise<Trace> {
@@ -498,12 +523,13 @@ class Tracer {
   }
 
   async #loadCode(file: string, soft: boolean): Promise<void> {
-    let code: Code;
+    const own = this.#packages.isOwn(file);
+    let code: Reading;
     try {
-      code = await this.#loader.code(file);
+      code = await this.#loader.read({ place: this.#place(file), texts: own && !soft, keys: this.#configs.has(file) });
     } catch (error) {
       // A file that may never run, and that Node.js may never see.
-      if (soft || !this.#packages.isOwn(file)) {
+      if (soft || !own) {
         const use = this.#uses.get(file);
         if (use !== undefined) use.raw = true;
         return;
@@ -521,48 +547,42 @@ class Tracer {
         hint: "compile with tsc and build what it writes",
       });
     }
-    const own = this.#packages.isOwn(file);
-    const { text } = code.syntax;
-    this.#patchesLoader ||=
-      /\b_load\s*=[^=]|prototype\.require\s*=[^=]|_resolveFilename\s*=[^=]/.test(text) &&
-      /['"](?:node:)?module['"]/.test(text);
-    const asks = analyze(
-      code.syntax,
-      {
-        file,
-        platform: "linux",
-        arch: this.#machine.arch,
-        cwd: own ? this.#folder : undefined,
-        project: path.join(this.#folder, "package.json"),
-        locate: (specifier) => {
-          const found = specifier.includes(ANY) ? undefined : this.#resolver.resolve(specifier, file, "require");
-          return found?.type === "file" ? found.file : undefined;
-        },
-      },
-      { texts: own && !soft, keys: this.#configs.has(file) },
-    );
+    this.#patchesLoader ||= code.patchesLoader;
     const edges: Edge[] = [];
-    const module: Module = { file, kind: code.syntax.format, code, edges };
+    const module: Module = { file, kind: code.format, code, edges };
     this.#modules.set(file, module);
     const certain: string[] = [];
     this.#certain.set(file, certain);
-    for (const ask of asks) this.#answer(module, ask, edges, certain, soft);
+    for (const ask of code.asks) this.#answer(module, ask, edges, certain, soft);
   }
 
-  #answer(module: Module, ask: Ask, edges: Edge[], certain: string[], soft: boolean): void {
-    const { file, code } = module;
-    const place = code?.at(ask.offset) ?? { line: 1, column: 1 };
+  #place(file: string): Place {
+    return {
+      file,
+      platform: "linux",
+      arch: this.#machine.arch,
+      cwd: this.#packages.isOwn(file) ? this.#folder : undefined,
+      project: path.join(this.#folder, "package.json"),
+      locate: (specifier) => {
+        const found = specifier.includes(ANY) ? undefined : this.#resolver.resolve(specifier, file, "require");
+        return found?.type === "file" ? found.file : undefined;
+      },
+    };
+  }
+
+  #answer(module: Module, ask: PlacedAsk, edges: Edge[], certain: string[], soft: boolean): void {
+    const { file } = module;
     const reason = (kind: Reason["kind"], what: string): Reason => ({
       kind,
       from: this.#image(file),
       file: this.#relative(file),
-      line: place.line,
+      line: ask.line,
       what: what.replaceAll(ANY, "*").replace(`${this.#root}/`, ""),
     });
     const warn: Warn = (diagnostic) => {
       if (soft) return;
       const severity = this.#packages.isOwn(file) ? "warning" : "info";
-      this.#say({ severity, ...diagnostic, file: this.#relative(file), line: place.line });
+      this.#say({ severity, ...diagnostic, file: this.#relative(file), line: ask.line });
     };
     switch (ask.type) {
       case "import":
@@ -576,7 +596,6 @@ class Tracer {
         this.#resolved(
           module,
           ask,
-          place,
           reason(ask.type === "require" || ask.type === "resolve" ? "require" : "import", ask.specifier),
           edges,
           certain,
@@ -630,8 +649,7 @@ class Tracer {
 
   #resolved(
     module: Module,
-    ask: Extract<Ask, { specifier: string }>,
-    place: { readonly line: number; readonly column: number },
+    ask: Extract<PlacedAsk, { specifier: string }>,
     reason: Reason,
     edges: Edge[],
     certain: string[],
@@ -644,7 +662,7 @@ class Tracer {
     if (found.type === "missing") {
       this.#refusing(ask, reason);
       if (!soft && !ask.guarded && ask.type !== "resolve")
-        this.#unresolved.push({ file: module.file, ask, ...place, message: found.message });
+        this.#unresolved.push({ file: module.file, ask, message: found.message });
       return;
     }
     if (ask.guarded && this.#isExcluded(found.file)) return;
@@ -696,7 +714,7 @@ class Tracer {
   }
 
   /** The error for a path that a package does not export is made from its package.json. */
-  #refusing(ask: Extract<Ask, { specifier: string }>, reason: Reason): void {
+  #refusing(ask: Extract<PlacedAsk, { specifier: string }>, reason: Reason): void {
     const name = splitSpecifier(ask.specifier)?.name;
     const folder = name === undefined ? undefined : this.#find(name, path.dirname(ask.from));
     if (folder !== undefined && this.#packages.at(folder)?.json.exports !== undefined)
@@ -711,7 +729,7 @@ class Tracer {
 
   #candidates(
     module: Module,
-    ask: Extract<Ask, { specifier: string }>,
+    ask: Extract<PlacedAsk, { specifier: string }>,
     reason: Reason,
     edges: Edge[],
     warn: Warn,
@@ -981,7 +999,8 @@ class Tracer {
   #settle(entry: string): void {
     this.#settleForeign(reached(entry, this.#relies));
     const certain = reached(entry, this.#certain);
-    for (const { file, ask, line, column, message } of this.#unresolved) {
+    for (const { file, ask, message } of this.#unresolved) {
+      const { line, column } = ask;
       const other = this.#resolver.otherCase(ask.specifier, ask.from);
       const own = this.#packages.isOwn(file);
       const where = `${this.#relative(file)}:${line}:${column}`;

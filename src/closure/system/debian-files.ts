@@ -159,7 +159,9 @@ export class DebianFiles {
     } else {
       this.#checksums.get(found.name)?.set(file.path, file.md5);
       // No image of slim has setuid programs.
-      this.#set({ entry: { ...common, type: "file", mode: file.mode & 0o777, content: file.content }, ...about });
+      const inode = file.inode === undefined ? {} : { inode: `${found.name}:${file.inode}` };
+      const entry = { ...common, type: "file", mode: file.mode & 0o777, content: file.content, ...inode } as const;
+      this.#set({ entry, ...about });
     }
   }
 

@@ -310,6 +310,8 @@ function packageFile(file: PackedFile, pack: string): PackageFile {
     path,
     mode,
     md5,
+    // Hard links share their bytes in the pack.
+    ...(size === 0 ? {} : { inode: String(offset) }),
     content: {
       digest,
       size,

@@ -188,7 +188,9 @@ test("what was fetched brings what it needs itself, at the places of the lock fi
       },
       folder,
     );
-    const { entries, components } = await nodeClosure(quiet, projectOf(folder, "main.js", { target: arm }), published);
+    const { entries, components } = await nodeClosure(quiet, projectOf(folder, "main.js", { target: arm }), {
+      packages: published,
+    });
     const paths = entries.map(({ entry }) => entry.path);
     t.true(paths.includes("/app/node_modules/p-lib-arm64/lib/data.bin"));
     const inside = entries.flatMap(({ modules = [] }) => modules.map((module) => module.path));
@@ -211,7 +213,9 @@ test("one that is installed for the target is taken, and nobody is asked", async
       limits: () => Promise.reject(new Error("asked")),
       files: () => Promise.reject(new Error("asked")),
     };
-    const { diagnostics } = await nodeClosure(quiet, projectOf(folder, "main.js", { target: arm }), nobody);
+    const { diagnostics } = await nodeClosure(quiet, projectOf(folder, "main.js", { target: arm }), {
+      packages: nobody,
+    });
     t.deepEqual(
       diagnostics.filter(({ code }) => code !== "undeclared-import"),
       [],
