@@ -161,7 +161,7 @@ export async function* readTarHeaders(
     }
     at = offset + size + (-size & (BLOCK - 1));
   }
-  throw bad("is truncated: the end of the archive is missing");
+  throw bad(total < BLOCK ? "is not a tar archive" : "is truncated: the end of the archive is missing");
 }
 
 const MAX_PAX = 1 << 20;

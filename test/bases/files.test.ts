@@ -14,7 +14,7 @@ import { blobOf, contextOf, readAll } from "../support/registry-images.ts";
 import { run } from "../support/registry-server.ts";
 import { testWith } from "../support/tools.ts";
 
-const real = await testWith(test, "umoci");
+const real = testWith(test.serial, "root", "umoci");
 const work = workFolder(test);
 const context = contextOf();
 const cache = new Cache(path.join(work, "cache"));

@@ -5,12 +5,12 @@ import { type BuildResult, build } from "../../src/build.ts";
 import { lock } from "../../src/lock.ts";
 import { lockedProject, workFolder } from "../support/project.ts";
 import { startProxy } from "../support/recording-proxy.ts";
-import { hasTool, run, startRegistry } from "../support/registry-server.ts";
+import { run, startRegistry } from "../support/registry-server.ts";
 import { cacheDir, slim } from "../support/slim.ts";
 import { testWith } from "../support/tools.ts";
 import { Container } from "../support/unpacked-image.ts";
 
-const real = await testWith(test, "runc", "skopeo");
+const real = testWith(test.serial, "root", "runc", "skopeo", "docker-registry");
 const work = workFolder(test);
 
 const layersOf = ({ platforms }: BuildResult) => platforms[0]?.layers ?? [];
@@ -18,7 +18,6 @@ const own = (result: BuildResult) => layersOf(result).filter(({ name, digest }) 
 const based = (result: BuildResult) => layersOf(result).filter(({ name, digest }) => name === digest);
 
 real("an app on an own base: only the base's layers change with the base, and nothing moves twice", async (t) => {
-  if (!hasTool("docker-registry")) return t.fail("docker-registry is missing");
   const registry = await startRegistry();
   t.teardown(() => registry.stop());
   const proxy = await startProxy(registry.host);

@@ -6,16 +6,15 @@ import type { Image } from "../../src/image/types.ts";
 import { folderStore } from "../../src/store/folder.ts";
 import { RegistryClient } from "../../src/store/registry/index.ts";
 import { validate } from "../../src/store/validate.ts";
-import { hasTool } from "../support/debian-tools.ts";
 import { compile, runHere } from "../support/program-image.ts";
 import { lockedProject, workFolder, writeProject } from "../support/project.ts";
 import { contextOf } from "../support/registry-images.ts";
 import { run, startRegistry } from "../support/registry-server.ts";
 import { cacheDir } from "../support/slim.ts";
-import { testWith } from "../support/tools.ts";
+import { hasTool, testWith } from "../support/tools.ts";
 import { Container } from "../support/unpacked-image.ts";
 
-const real = await testWith(test, "runc", "skopeo", "umoci");
+const real = testWith(test.serial, "root", "runc", "skopeo", "umoci", "docker-registry");
 const work = workFolder(test);
 const context = contextOf();
 const platform = "linux/amd64";
@@ -36,7 +35,7 @@ async function runs(call: BuildCall) {
 }
 
 real("a program of musl on a base with musl", async (t) => {
-  if (!(await hasTool(t, "musl-gcc", "musl-tools"))) return;
+  if (!hasTool(t, "musl-gcc")) return;
   const cwd = await lockedProject(path.join(work, "musl"), {
     "a.c": '#include <stdio.h>\nint main() { puts("hello"); }\n',
   });

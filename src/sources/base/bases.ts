@@ -4,7 +4,7 @@ import { SlimError } from "../../base/error.ts";
 import { CHUNK, compareStrings } from "../../base/files.ts";
 import { type Digest, verified } from "../../image/digest.ts";
 import { ociLayer } from "../../image/inherit.ts";
-import { bestPlatform, formatPlatform, type Platform } from "../../image/platform.ts";
+import { formatPlatform, type Platform } from "../../image/platform.ts";
 import { formatReference, parseReference } from "../../image/reference.ts";
 import type { Artifact, Descriptor, Image, ImageConfig, Layer } from "../../image/types.ts";
 import type { Cache } from "../../layer/cache.ts";
@@ -87,7 +87,6 @@ export class Bases {
     const read = found.store instanceof RegistryClient ? this.#ofRegistry(found.ref ?? "", platform) : undefined;
     const { name, digest, config, layers } = await (read ?? this.#ofMachine(found, source, platform));
     const where = name ?? source;
-    checkPlatform(config, platform, where);
     const listings: Listing[] = [];
     for (let at = 0; at < layers.length; at += PARALLEL) {
       const some = layers.slice(at, at + PARALLEL);
@@ -231,16 +230,6 @@ function rethrow(error: unknown, isLocked: boolean): never {
 function onlyImage(artifact: Artifact, where: string): Image {
   if (artifact.kind === "image") return artifact;
   throw new SlimError("INVALID", "holds several images where one was asked for", { where });
-}
-
-/** An image outside an index says only in its config what it is for. */
-function checkPlatform({ os, architecture, variant }: ImageConfig, wanted: Platform, where: string): void {
-  const offered = { os, architecture, ...(variant === undefined || variant === "" ? {} : { variant }) };
-  if (bestPlatform([offered], wanted) !== undefined) return;
-  throw new SlimError("PLATFORM", `is for ${formatPlatform(offered)}, not ${formatPlatform(wanted)}`, {
-    where,
-    hint: "take a base for that platform, or build with --platform",
-  });
 }
 
 async function* readPart({ file, offset }: { file: string; offset: number }, size: number): AsyncGenerator<Uint8Array> {

@@ -4,6 +4,7 @@ import { bestPlatform, formatPlatform, formatPlatforms, type Platform } from "..
 import type { Artifact } from "../../image/types.ts";
 import type { Output, Store } from "../types.ts";
 import { type CopyOptions, RegistryClient } from "./client.ts";
+import { checkPlatform } from "./pull.ts";
 
 /**
  * Copies from a store to a store. Every manifest keeps its bytes, so no digest changes. Between
@@ -36,7 +37,11 @@ export async function copy(
  * @throws SlimError `PLATFORM`
  */
 export function chooseImage(artifact: Artifact, platform: Platform | undefined, where?: string): Artifact {
-  if (platform === undefined || artifact.kind === "image") return artifact;
+  if (platform === undefined) return artifact;
+  if (artifact.kind === "image") {
+    checkPlatform(artifact.config, platform, where);
+    return artifact;
+  }
   const offered = artifact.index.manifests.map((one) => one.platform);
   const image = artifact.images[bestPlatform(offered, platform) ?? -1];
   if (image !== undefined) return image;

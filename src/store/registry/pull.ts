@@ -43,7 +43,12 @@ export async function pullTree(repository: Repository, tagOrDigest: string, plat
   };
   if (platform === undefined) return read(tagOrDigest, 0);
   const chosen = await choosePlatform(repository, tagOrDigest, platform);
-  return read(chosen ?? tagOrDigest, 0);
+  const tree = await read(chosen ?? tagOrDigest, 0);
+  if (chosen === undefined && !isIndex(tree.content)) {
+    const { config } = await readImage(repository, tree, tree.content);
+    checkPlatform(config, platform, `${repository.where}${tagOrDigest.includes(":") ? "@" : ":"}${tagOrDigest}`);
+  }
+  return tree;
 }
 
 /** The digest of the one image for a platform, or undefined where there is no index to choose from. */
@@ -59,6 +64,18 @@ async function choosePlatform(repository: Repository, name: string, platform: Pl
   throw new SlimError("PLATFORM", `holds no image for ${formatPlatform(platform)}`, {
     where: `${repository.where}${name.includes(":") ? "@" : ":"}${name}`,
     hint: `there is ${formatPlatforms(offered)}`,
+  });
+}
+
+/**
+ * Refuses an image that is for another platform than the one that was asked for.
+ * @throws SlimError `PLATFORM`
+ */
+export function checkPlatform(config: Platform, platform: Platform, where: string | undefined): void {
+  if (config.os === "unknown" || bestPlatform([config], platform) !== undefined) return;
+  throw new SlimError("PLATFORM", `is for ${formatPlatform(config)}, not ${formatPlatform(platform)}`, {
+    where,
+    hint: "take one for that platform, or another platform with --platform",
   });
 }
 
