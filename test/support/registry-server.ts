@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { ExecutionContext } from "ava";
-import { hasTool, skip } from "./tools.ts";
+import { skip } from "./tools.ts";
 
 /** A real registry that runs until it is stopped. */
 export interface RealRegistry {
@@ -77,7 +77,6 @@ export async function startRegistry(options: ServerOptions = {}): Promise<RealRe
  * everything in memory, and ends with the test. Undefined where Go or its modules cannot be had.
  */
 export async function startReferrersRegistry(t: ExecutionContext): Promise<string | undefined> {
-  if (!hasTool(t, "go")) return undefined;
   const folder = await mkdtemp(path.join(tmpdir(), "slim-referrers-"));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const program = path.join(folder, "registry");
@@ -87,7 +86,7 @@ export async function startReferrersRegistry(t: ExecutionContext): Promise<strin
     (error: Error) => error,
   );
   if (failed instanceof Error) {
-    skip(t, `a Go module: ${failed.message}`);
+    skip(t, `Go or one of its modules: ${failed.message}`, { optional: true });
     return undefined;
   }
   // It ends when its input does, so also when this process dies.
