@@ -3,7 +3,15 @@ export type { Diagnostic, Severity } from "./base/diagnostic.ts";
 export { type ErrorCode, type ErrorDetail, SlimError } from "./base/error.ts";
 export { type BuildCall, type BuildResult, build, type LayerResult, type PlatformResult } from "./build.ts";
 export type { TracedFile } from "./closure/node/traced.ts";
-export type { BundledModule, Closure, ClosureEntry, Component, LayerName, Reason } from "./closure/types.ts";
+export type {
+  BundledModule,
+  Closure,
+  ClosureBase,
+  ClosureEntry,
+  Component,
+  LayerName,
+  Reason,
+} from "./closure/types.ts";
 export type { Digest } from "./image/digest.ts";
 export type { Platform } from "./image/platform.ts";
 export type {

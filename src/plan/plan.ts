@@ -59,10 +59,12 @@ export async function plan(context: Context, cwd: string, given: BuildOptions, c
   }
   const asked = platformsOf(options.platform);
   const { targets, diagnostics } = await targetsOf(project, options, asked, cwd);
+  const ground = await planGround(options, cwd);
+  const isBased = typeof ground.libraries === "object" && "image" in ground.libraries;
   return {
     targets: targets.toSorted((a, b) => compareStrings(formatPlatform(a.platform), formatPlatform(b.platform))),
-    ground: await planGround(options, cwd),
-    image: planImage(options, project.kind === "node" ? project.manifest : named(targets), context.env),
+    ground,
+    image: planImage(options, project.kind === "node" ? project.manifest : named(targets), context.env, isBased),
     folder: project.folder,
     lockFile: path.join(project.folder, LOCK_NAME),
     tags: options.tags ?? [],
@@ -158,9 +160,9 @@ async function planGround(
   { base = "debian", sysroot, packages = [] }: BuildOptions,
   cwd: string,
 ): Promise<GroundRequest> {
-  if (base !== "debian" && base !== "host" && base !== "scratch") {
-    throw new SlimError("CONFIG", `"${base}" is not a base`, { where: "--base", hint: "debian, host or scratch" });
-  }
+  const isImage = base !== "debian" && base !== "host" && base !== "scratch";
+  if (base === "")
+    throw new SlimError("CONFIG", "is empty", { where: "--base", hint: "an image, debian, host or scratch" });
   if (sysroot !== undefined && base !== "debian") {
     throw new SlimError("CONFIG", `--sysroot and --base ${base} both say where libraries come from`, {
       where: "--sysroot",
@@ -170,9 +172,10 @@ async function planGround(
   if (folder !== undefined && !(await statOrUndefined(folder))?.isDirectory()) {
     throw new SlimError("NOT_FOUND", "no such folder", { where: `--sysroot ${sysroot}` });
   }
-  const libraries = folder !== undefined ? { folder } : base === "scratch" ? "scratch" : "debian";
-  if (packages.length > 0 && libraries !== "debian") {
-    throw new SlimError("CONFIG", "packages need Debian's libraries under them", {
+  const named = isImage ? { image: base, cwd } : base === "scratch" ? "scratch" : "debian";
+  const libraries = folder !== undefined ? { folder } : named;
+  if (packages.length > 0 && libraries !== "debian" && !isImage) {
+    throw new SlimError("CONFIG", "packages need Debian's libraries under them, or an image's", {
       where: "--package",
       hint: "leave out --base and --sysroot",
     });

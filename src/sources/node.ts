@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import path from "node:path";
 import semver from "semver";
@@ -89,7 +88,7 @@ export class NodeRuntimes {
     const usual = await Promise.all(
       ["amd64", "arm64"].map((architecture) => this.#published({ os: "linux", architecture })),
     );
-    const range = request === "lts" ? `${ltsLine}.x` : request;
+    const range = rangeOf(request);
     const version = pick([...asked, ...usual], range) ?? pick(asked, range);
     if (version === undefined) {
       const names = platforms.map(formatPlatform).join(" and ");
@@ -173,6 +172,15 @@ function packageFor(platform: Platform): string {
   });
 }
 
+function rangeOf(request: string): string {
+  return request === "lts" ? `${ltsLine}.x` : request;
+}
+
+/** Whether a version is what a request means. */
+export function satisfies(version: string, request: string): boolean {
+  return semver.satisfies(version, rangeOf(request));
+}
+
 /** The newest version that every table has, of the line with long-term support where that satisfies the range. */
 function pick(tables: readonly ReadonlyMap<string, string>[], range: string): string | undefined {
   const common = [...(tables[0]?.keys() ?? [])].filter((version) => tables.every((table) => table.has(version)));
@@ -205,24 +213,16 @@ async function withTemporaryFile<T>(
 
 /**
  * The version inside a Node.js binary, without running it: the address of its own release, which
- * official builds and the distributions' carry.
- * @throws SlimError `CONFIG` when there is none
+ * official builds and the distributions' carry. Undefined when there is none.
  */
-export async function versionInBinary(file: string): Promise<string> {
+export async function versionInBinary(source: AsyncIterable<Uint8Array>): Promise<string | undefined> {
   const pattern = /\/download\/[a-z-]+\/v(\d+\.\d+\.\d+)\/node-v\1/;
   let tail = "";
-  try {
-    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) {
-      const text = tail + (chunk as Buffer).toString("latin1");
-      const found = pattern.exec(text);
-      if (found?.[1] !== undefined) return found[1];
-      tail = text.slice(-200);
-    }
-  } catch (error) {
-    throw ioError(error, file, "read");
+  for await (const chunk of source) {
+    const text = tail + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString("latin1");
+    const found = pattern.exec(text);
+    if (found?.[1] !== undefined) return found[1];
+    tail = text.slice(-200);
   }
-  throw new SlimError("CONFIG", "is not a Node.js binary: no version inside", {
-    where: file,
-    hint: "give --node a version such as 24, or the path of a node executable",
-  });
+  return undefined;
 }

@@ -1,5 +1,7 @@
 import type { Context } from "../base/context.ts";
 import type { Cache } from "../layer/cache.ts";
+import type { RegistryOptions } from "../store/registry/index.ts";
+import { Bases } from "./base/bases.ts";
 import { Debian } from "./debian/debian.ts";
 import { forget, type Lock, readLock, writeLock } from "./lock.ts";
 import { NodeRuntimes, type PrepareBinary } from "./node.ts";
@@ -14,11 +16,14 @@ export interface SourcesOptions {
   readonly debianMirror: string | undefined;
   /** What of the lock is resolved anew. */
   readonly forget?: readonly string[] | "all";
+  /** How registries are talked to. */
+  readonly registry?: RegistryOptions | undefined;
 }
 
 /** Everything outside the project that a build may take from, and the lock that says what it took. */
 export class Sources {
   readonly cache: Cache;
+  readonly bases: Bases;
   readonly debian: Debian;
   readonly node: NodeRuntimes;
   readonly packages: PublishedPackages;
@@ -30,6 +35,7 @@ export class Sources {
     const lock = options.forget === undefined ? before : forget(before, options.forget);
     this.cache = cache;
     this.before = before;
+    this.bases = new Bases({ context, cache, registry: options.registry ?? {}, lock: lock?.bases, frozen });
     this.debian = new Debian({
       context,
       cache,
@@ -53,8 +59,14 @@ export class Sources {
     const node = this.node.lock;
     const debian = this.debian.lock;
     const packages = this.packages.lock;
-    if (node === undefined && debian === undefined && packages === undefined) return undefined;
-    return { lockVersion: 1, ...(node && { node }), ...(packages && { packages }), ...(debian && { debian }) };
+    const bases = this.bases.lock;
+    const parts = {
+      ...(node && { node }),
+      ...(packages && { packages }),
+      ...(debian && { debian }),
+      ...(bases && { bases }),
+    };
+    return Object.keys(parts).length === 0 ? undefined : { lockVersion: 1, ...parts };
   }
 
   /** Writes down what was used, when that is more than the lock said. */

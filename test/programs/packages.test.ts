@@ -166,7 +166,8 @@ test.serial("packages stand on Debian's libraries alone, and their names are che
     failsWith(t, "CONFIG", () => build({ ...dry, packages: ["jq"], entry: "/usr/bin/jq", ...call }));
   t.regex(await refused({ base: "host" }), /packages need Debian's libraries under them/);
   t.regex(await refused({ packages: ["../jq"] }), /"\.\.\/jq" is not the name of a Debian package/);
-  t.regex(await refused({ base: "alpine" }), /"alpine" is not a base \(debian, host or scratch\)/);
+  t.regex(await refused({ base: "" }), /is empty \(an image, debian, host or scratch\)/);
+  t.regex(await refused({ base: "Alpine" }), /Alpine/);
   const unknown = await failsWith(t, "NOT_FOUND", () => build({ ...dry, packages: ["no-such-package"], entry: "/x" }));
   t.regex(unknown, /Debian trixie has no package no-such-package for amd64/);
   const entry = await failsWith(t, "NOT_FOUND", () => build({ ...dry, packages: ["jq"], entry: "/usr/bin/yq" }));

@@ -12,7 +12,7 @@ import {
   type ProjectLock,
   readProjectLock,
 } from "../../sources/project-lock.ts";
-import { allows, isCarrier, suits } from "./addons.ts";
+import { allows, isCarrier, type Machine, suits } from "./addons.ts";
 import { type Disk, isWithin } from "./disk.ts";
 import type { Packages, Scope } from "./packages.ts";
 
@@ -32,7 +32,7 @@ export interface AbsentOptions {
   readonly disk: Disk;
   readonly packages: Packages;
   readonly published: Published | undefined;
-  readonly arch: string;
+  readonly machine: Machine;
   /** Folders that may have the project's lock file, the nearest first. */
   readonly folders: readonly string[];
   /** The folder of an installed package, seen from another's. */
@@ -59,7 +59,7 @@ export class Absent {
    * @throws SlimError `INTEGRITY`, `NOT_FOUND`, `NETWORK`, `LOCK`, `SYNTAX` for a damaged lock file
    */
   async carriers(scope: Scope): Promise<Carriers> {
-    const { packages, published, find, arch } = this.#options;
+    const { packages, published, find, machine } = this.#options;
     const diagnostics: Diagnostic[] = [];
     const folders: string[] = [];
     const limits: Limits[] = [];
@@ -70,7 +70,7 @@ export class Absent {
       if (folder === undefined || json === undefined) missing.push(name);
       else if (isCarrier(json)) {
         limits.push(json);
-        if (suits(json, arch)) folders.push(folder);
+        if (suits(json, machine)) folders.push(folder);
       }
     }
     // What is installed for the target is what was wanted.
@@ -79,10 +79,10 @@ export class Absent {
     const known = (await this.#known(scope, missing, limits.length > 0, diagnostics)).filter((one) =>
       isCarrier(one.limits),
     );
-    const fitting = known.filter((one) => suits(one.limits, arch));
+    const fitting = known.filter((one) => suits(one.limits, machine));
     const fetched = await Promise.all(fitting.map(async (one) => ({ one, files: await published?.files(one.locked) })));
     for (const { one, files } of fetched) {
-      if (files === undefined || !suits(manifestOf(files), arch)) continue;
+      if (files === undefined || !suits(manifestOf(files), machine)) continue;
       folders.push(this.#add(scope, one, files));
       diagnostics.push(fetchedForTarget(one.locked));
     }

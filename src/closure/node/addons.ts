@@ -9,7 +9,11 @@ export interface Machine {
   readonly arch: string;
   /** `NODE_MODULE_VERSION`: https://nodejs.org/en/about/previous-releases */
   readonly abi: string | undefined;
+  readonly libc: Libc;
 }
+
+/** The C library of the runtime, which addons have to share. */
+export type Libc = "glibc" | "musl";
 
 /** `e_machine` of ELF: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html */
 const machines: Readonly<Record<string, number>> = {
@@ -39,8 +43,8 @@ export function abiOf(node: string): string | undefined {
 }
 
 /** Whether `os`, `cpu` and `libc` of a package.json allow the target; `!name` forbids. */
-export function suits(json: Limits, arch: string): boolean {
-  return allows(json.os, "linux") && allows(json.cpu, arch) && allows(json.libc, "glibc");
+export function suits(json: Limits, { arch, libc }: Machine): boolean {
+  return allows(json.os, "linux") && allows(json.cpu, arch) && allows(json.libc, libc);
 }
 
 /** Whether a package is made for some platforms and not for others: it is a carrier of binaries. */
@@ -75,7 +79,7 @@ export function addonsOf(disk: Disk, { folder, json }: Scope, machine: Machine):
   // node-gyp-build and bindings look into build/ first; prebuilt ones are then never opened.
   const isBuilt = (file: string) => path.relative(folder, file).startsWith(`build${path.sep}`);
   const built = fitting.filter(isBuilt);
-  const files = (built.length > 0 ? built : fitting).filter((file, _, list) => !isOutdone(file, list));
+  const files = (built.length > 0 ? built : fitting).filter((file, _, list) => !isOutdone(file, list, machine.libc));
   const nearest =
     all.find(({ file }) => isBuilt(file)) ??
     all.find(({ file }) => systemOf(path.relative(folder, file)) === undefined) ??
@@ -84,15 +88,16 @@ export function addonsOf(disk: Disk, { folder, json }: Scope, machine: Machine):
   return { files, foreign: { file: nearest.file, why: nearest.why } };
 }
 
-/** Whether another one beside it is what loaders take first: glibc's before musl's, this ABI's before any. */
-function isOutdone(file: string, list: readonly string[]): boolean {
+/** Whether another one beside it is what loaders take first: that for the C library, then this ABI's before any. */
+function isOutdone(file: string, list: readonly string[], libc: Libc): boolean {
   const name = path.basename(file);
   const others = list
     .filter((other) => other !== file && path.dirname(other) === path.dirname(file))
     .map((other) => path.basename(other));
-  if (name.includes("musl"))
-    return others.some((other) => other === name.replace("musl", "glibc") || other === name.replace("musl", "gnu"));
-  return name.includes("napi") && others.some((other) => /abi\d+/.test(other) && !other.includes("musl"));
+  const foreign = libc === "musl" ? /glibc|gnu/ : /musl/;
+  const own = libc === "musl" ? ["musl"] : ["glibc", "gnu"];
+  if (foreign.test(name)) return own.some((mark) => others.includes(name.replace(foreign, mark)));
+  return name.includes("napi") && others.some((other) => /abi\d+/.test(other) && !foreign.test(other));
 }
 
 function mayHave(
@@ -133,7 +138,8 @@ export function misfit(disk: Disk, file: string, folder: string, machine: Machin
     const arch = Object.keys(machines).find((one) => machines[one] === code);
     return `is for ${arch ?? "another processor"}`;
   }
-  if (isMusl(bytes)) return "is for musl";
+  if (machine.libc === "glibc" && isMusl(bytes)) return "is for musl";
+  if (machine.libc === "musl" && isGlibc(bytes)) return "is for glibc";
   const abi = abiOfAddon(disk, file, name, bytes);
   if (abi === undefined || machine.abi === undefined || abi === machine.abi) return undefined;
   const line = Object.keys(abis).find((one) => abis[one] === abi);
@@ -166,4 +172,8 @@ function machineOf(bytes: Buffer): number | undefined {
 /** musl's C library has its own soname. */
 function isMusl(bytes: Buffer): boolean {
   return bytes.includes("libc.musl-");
+}
+
+function isGlibc(bytes: Buffer): boolean {
+  return bytes.includes("\0libc.so.6\0");
 }

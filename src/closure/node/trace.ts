@@ -121,7 +121,7 @@ class Tracer {
   readonly #absent: Absent;
   readonly #root: string;
   readonly #folder: string;
-  readonly #arch: string;
+  readonly #machine: Machine;
   readonly #modules = new Map<string, Module>();
   readonly #uses = new Map<string, Use>();
   readonly #diagnostics = new Map<string, Diagnostic>();
@@ -160,7 +160,8 @@ class Tracer {
     this.#project = project;
     this.#root = this.#disk.realpath(project.root);
     this.#folder = this.#disk.realpath(project.folder);
-    this.#arch = nodeArch(project.target.platform);
+    const { node, platform, libc = "glibc" } = project.target;
+    this.#machine = { arch: nodeArch(platform), abi: abiOf(node), libc };
     this.#included = new Set(project.include.map((name) => path.join(this.#folder, name)));
     const { name, version } = project;
     const purl = `pkg:npm/${encodeURIComponent(name)}${version === undefined ? "" : `@${version}`}`;
@@ -175,7 +176,7 @@ class Tracer {
       disk: this.#disk,
       packages: this.#packages,
       published,
-      arch: this.#arch,
+      machine: this.#machine,
       folders: foldersUp(this.#folder, this.#root),
       find: this.#find.bind(this),
     });
@@ -337,15 +338,17 @@ class Tracer {
       for (const diagnostic of diagnostics) this.#say(diagnostic);
       for (const folder of folders) this.#carrier(scope, folder);
       const foreign = scope.folder === this.#root ? undefined : this.#addons(scope);
-      if (folders.length > 0 || !suits(scope.json, this.#arch) || (foreign === undefined && !lacking)) continue;
+      if (folders.length > 0 || !suits(scope.json, this.#machine) || (foreign === undefined && !lacking)) continue;
       const why = foreign === undefined ? "" : `: ${foreign}`;
-      const message = `${scope.json.name} has no addon for linux ${this.#arch}${why}`;
+      const message = `${scope.json.name} has no addon for ${this.#targetName}${why}`;
       this.#foreign.push({ folder: scope.folder, message, reason, guarded: false });
     }
   }
 
-  get #machine(): Machine {
-    return { arch: this.#arch, abi: abiOf(this.#project.target.node) };
+  /** The target, in messages. */
+  get #targetName(): string {
+    const { arch, libc } = this.#machine;
+    return libc === "glibc" ? `linux ${arch}` : `linux ${arch} with ${libc}`;
   }
 
   /** Takes the addons of a package for the target; or says why there are none, where it has others. */
@@ -559,7 +562,7 @@ class Tracer {
     return {
       file,
       platform: "linux",
-      arch: this.#arch,
+      arch: this.#machine.arch,
       cwd: this.#packages.isOwn(file) ? this.#folder : undefined,
       project: path.join(this.#folder, "package.json"),
       locate: (specifier) => {
@@ -687,8 +690,8 @@ class Tracer {
   /** Binaries for other machines would not be installed on the target. */
   #asOnTarget(found: Resolution): Resolution {
     const json = found.type === "file" ? this.#packages.whole(found.file)?.json : undefined;
-    if (json === undefined || !isCarrier(json) || suits(json, this.#arch)) return found;
-    return { type: "missing", message: `${json.name} is for other machines than linux ${this.#arch}` };
+    if (json === undefined || !isCarrier(json) || suits(json, this.#machine)) return found;
+    return { type: "missing", message: `${json.name} is for other machines than ${this.#targetName}` };
   }
 
   /** Whether an addon that code names is for another machine; what its package has is known already. */
@@ -701,7 +704,7 @@ class Tracer {
       const { files, foreign } = this.#addonsOf(scope);
       if (files.length > 0 || foreign !== undefined) return true;
     }
-    const message = `${this.#relative(addon)} ${why}, and the image is for linux ${this.#arch}`;
+    const message = `${this.#relative(addon)} ${why}, and the image is for ${this.#targetName}`;
     this.#foreign.push({ folder, message, reason, loader, guarded: ask.guarded || soft });
     return true;
   }
@@ -1037,7 +1040,7 @@ class Tracer {
       const isReady = (file: string) => this.#trying.has(file) && !this.#throwing.has(file);
       const needed = loaders.some((file) => relied.has(file)) && !loaders.some(isReady) && !guarded;
       const name = this.#packages.at(folder)?.json.name ?? "NAME";
-      const install = `install it for the target (npm install --os linux --cpu ${this.#arch} --libc glibc)`;
+      const install = `install it for the target (npm install --os linux --cpu ${this.#machine.arch} --libc ${this.#machine.libc})`;
       if (needed) {
         throw new SlimError("CLOSURE", message, {
           where: reason.file === undefined ? this.#relative(folder) : `${reason.file}:${reason.line}`,
