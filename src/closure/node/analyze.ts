@@ -1,5 +1,6 @@
 import type * as acorn from "acorn";
-import { ANY, Evaluator, nameOf, type Place, type Source } from "./evaluate.ts";
+import { ANY, Evaluator, type Imported, nameOf, type Paths, type Place, type Source } from "./evaluate.ts";
+import { exportsOf } from "./exports.ts";
 import { isBuiltin } from "./resolve.ts";
 import { children, type Syntax } from "./syntax.ts";
 
@@ -44,8 +45,14 @@ const writers =
   /^fs(?:\.promises|\/promises)?\.(?:write\w*|append\w*|mkdir\w*|mkdtemp\w*|rm\w*|unlink\w*|createWriteStream|rename\w*|chmod\w*|chown\w*|utimes\w*)$/;
 const programs = /^child_process\.(?:spawn|spawnSync|exec|execSync|execFile|execFileSync)$/;
 
-/** Everything that a file asks for, in the order of its text. */
-export function analyze(syntax: Syntax, place: Place, options: AnalyzeOptions): readonly Found[] {
+export interface Analyzed {
+  /** Everything that a file asks for, in the order of its text. */
+  readonly asks: readonly Found[];
+  /** What it exports of the places it knows. */
+  readonly paths: Paths;
+}
+
+export function analyze(syntax: Syntax, place: Place, options: AnalyzeOptions): Analyzed {
   return new Analysis(syntax, place, options).run();
 }
 
@@ -78,6 +85,7 @@ class Analysis {
   readonly #texts: boolean;
   readonly #keys: boolean;
   readonly #cwd: string | undefined;
+  readonly #imported: Imported;
   /** Functions that run where they stand: `(() => { ... })()`. */
   readonly #called = new Set<acorn.Node>();
   /** Whether the code knows where it is. */
@@ -89,6 +97,7 @@ class Analysis {
     this.#tree = syntax.tree;
     this.#file = place.file;
     this.#cwd = place.cwd;
+    this.#imported = place.imported ?? {};
     this.#texts = texts;
     this.#keys = keys;
     this.#placed = /__dirname|__filename|import\.meta/.test(syntax.text);
@@ -100,7 +109,7 @@ class Analysis {
     this.#evaluator = new Evaluator(place, this.#sources);
   }
 
-  run(): readonly Found[] {
+  run(): Analyzed {
     this.#collect(this.#tree as acorn.AnyNode);
     this.#visit(this.#tree as acorn.AnyNode, {
       nested: false,
@@ -115,7 +124,20 @@ class Analysis {
       for (const { text, offset } of this.#relatives)
         this.#asks.push({ type, specifier: text, from: this.#file, certain: false, guarded: true, offset });
     }
-    return this.#asks;
+    return { asks: this.#asks, paths: this.#texts ? this.#exported() : {} };
+  }
+
+  #exported(): Paths {
+    const paths: Record<string, readonly string[]> = {};
+    for (const one of exportsOf(this.#tree as acorn.Program)) {
+      if ("from" in one && one.member === "*") Object.assign(paths, this.#imported[one.from]);
+      const known =
+        "from" in one
+          ? (this.#imported[one.from]?.[one.member] ?? [])
+          : this.#evaluator.paths(one.value).filter(isPlace);
+      if (known.length > 0) paths[one.name] = known;
+    }
+    return paths;
   }
 
   #add(name: string, source: Source): void {
@@ -363,6 +385,10 @@ class Analysis {
     this.#used("named", node, node);
     return { ...state, taken: true };
   }
+}
+
+function isPlace(text: string): boolean {
+  return text.startsWith("/") && !text.includes(ANY);
 }
 
 /** Expressions that make a path out of something. */

@@ -25,7 +25,13 @@ export interface Place {
   readonly project: string;
   /** What `require.resolve` would answer. */
   readonly locate: (specifier: string) => string | undefined;
+  /** Paths that other modules of the app export, by specifier and name. */
+  readonly imported?: Imported;
 }
+
+/** Names that a module exports, with the paths they stand for. */
+export type Paths = Readonly<Record<string, readonly string[]>>;
+export type Imported = Readonly<Record<string, Paths>>;
 
 /** Where a name gets its values from, anywhere in the file: scopes are not told apart, every value is a candidate. */
 export type Sources = ReadonlyMap<string, readonly Source[]>;
@@ -189,7 +195,7 @@ export class Evaluator {
         return this.values(source.node).flatMap((value) => this.#memberOf(value, source.member));
       case "import":
         return [builtin(source.specifier)].flatMap((value) =>
-          source.member === undefined || source.member === "default" ? [value] : this.#memberOf(value, source.member),
+          source.member === undefined ? [value] : this.#memberOf(value, source.member),
         );
       case "function":
         return [{ is: "function", body: source.body }];
@@ -213,6 +219,8 @@ export class Evaluator {
       return member === "href" ? [value] : member === "pathname" ? [text(pathOfUrl(value.text) ?? ANY)] : [];
     if (value.is === "require") return member === "resolve" ? [builtin("require.resolve")] : [];
     if (value.is !== "builtin") return [];
+    const imported = this.#place.imported?.[value.name];
+    if (imported !== undefined && Object.hasOwn(imported, member)) return (imported[member] ?? []).map(text);
     if (member === "default") return [value];
     const name = `${value.name}.${member}`;
     switch (name) {

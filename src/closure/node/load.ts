@@ -81,7 +81,9 @@ export class Loader {
     const { texts, keys = false } = view;
     const options = loader === undefined ? {} : { esbuild: esbuildVersion(), ...this.#configs.options(file) };
     const inputs = [format, texts, keys, around, options, this.#node, this.#sourcemap];
-    return this.#readings.read(file, `${digestOf(JSON.stringify(inputs))} ${digestOf(bytes)}`, locate, make);
+    // Read again once it is known what others export: both readings are kept.
+    const name = around.imported === undefined ? file : `${file} with imports`;
+    return this.#readings.read(name, `${digestOf(JSON.stringify(inputs))} ${digestOf(bytes)}`, locate, make);
   }
 
   #plain(file: string, source: string, format: Format): Code {
@@ -191,11 +193,12 @@ export interface LoaderOptions {
 }
 
 function readingOf({ syntax, text, withoutMetadata, at }: Code, { place, ...options }: View): Reading {
-  const asks = analyze(syntax, place, options).map(({ offset, ...ask }): PlacedAsk => ({ ...ask, ...at(offset) }));
+  const { asks: found, paths } = analyze(syntax, place, options);
+  const asks = found.map(({ offset, ...ask }): PlacedAsk => ({ ...ask, ...at(offset) }));
   const patchesLoader =
     /\b_load\s*=[^=]|prototype\.require\s*=[^=]|_resolveFilename\s*=[^=]/.test(syntax.text) &&
     /['"](?:node:)?module['"]/.test(syntax.text);
-  return { format: syntax.format, text, asks, patchesLoader, withoutMetadata };
+  return { format: syntax.format, text, asks, paths, patchesLoader, withoutMetadata };
 }
 
 /** The version of esbuild, without starting it. */

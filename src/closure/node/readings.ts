@@ -1,6 +1,7 @@
 import { version as acorn } from "acorn";
 import type { Cache } from "../../layer/cache.ts";
 import type { Ask } from "./analyze.ts";
+import type { Paths } from "./evaluate.ts";
 import type { Syntax } from "./syntax.ts";
 
 /** All that one file of code says, as its text, its place and the target decide. */
@@ -9,6 +10,8 @@ export interface Reading {
   /** The text that is shipped. */
   readonly text: string;
   readonly asks: readonly PlacedAsk[];
+  /** Paths that it exports. */
+  readonly paths: Paths;
   /** It replaces a part of the module loader. */
   readonly patchesLoader: boolean;
   /** The project wants `emitDecoratorMetadata` for decorators in this file, which esbuild does not do. */

@@ -14,7 +14,7 @@ import type { PathUse } from "./analyze.ts";
 import { Compiler } from "./compiler.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
-import { ANY, type Place, pathOfUrl } from "./evaluate.ts";
+import { ANY, type Imported, type Paths, type Place, pathOfUrl } from "./evaluate.ts";
 import { isCode, isTyped, Loader } from "./load.ts";
 import { Packages, type Scope, splitSpecifier } from "./packages.ts";
 import { APP, type NodeProject, nodeArch } from "./project.ts";
@@ -108,6 +108,9 @@ export async function trace(context: Context, project: NodeProject, { packages, 
   return traced;
 }
 
+/** Over how many modules a path is handed on: more is a circle. */
+const MOST_ROUNDS = 8;
+
 /** How long the trace keeps the thread to itself, in milliseconds. */
 const TURN = 50;
 
@@ -146,6 +149,10 @@ class Tracer {
   readonly #configs = new Set<string>();
   /** Plain words in the app's own code. */
   readonly #words = new Set<string>();
+  /** Code that may never run. */
+  readonly #soft = new Set<string>();
+  /** Paths that modules of the app are given by others, where these export some. */
+  readonly #imported = new Map<string, Imported>();
   #entry = "";
   #patchesLoader = false;
   #registersHooks = false;
@@ -203,6 +210,7 @@ class Tracer {
     this.#context.report({ type: "stage", name: "trace" });
     await this.#drain();
     while (this.#configurations()) await this.#drain();
+    for (let round = 0; round < MOST_ROUNDS && this.#handPaths(); round += 1) await this.#drain();
     this.#settle(file);
     return {
       entry: file,
@@ -231,6 +239,32 @@ class Tracer {
       await this.#bringCarriers();
       await this.#load(next.file, next.soft);
     }
+  }
+
+  /** Has modules of the app read again for which others turned out to export paths; says whether there are any. */
+  #handPaths(): boolean {
+    const again: string[] = [];
+    for (const [file, { code, edges }] of this.#modules) {
+      if (code === undefined || this.#soft.has(file) || !this.#packages.isOwn(file)) continue;
+      const imported = Object.fromEntries(
+        edges
+          .map(({ specifier, target }) => [specifier, this.#exported(target)])
+          .filter(([, paths]) => paths !== undefined),
+      ) as Imported;
+      if (JSON.stringify(imported) === JSON.stringify(this.#imported.get(file) ?? {})) continue;
+      this.#imported.set(file, imported);
+      again.push(file);
+    }
+    for (const file of again) this.#queue.push({ file, soft: false });
+    return again.length > 0;
+  }
+
+  /** Paths in the project that a module of the app exports. */
+  #exported(file: string): Paths | undefined {
+    const known = Object.entries(this.#modules.get(file)?.code?.paths ?? {})
+      .map(([name, paths]) => [name, paths.filter((one) => isWithin(one, this.#root))] as const)
+      .filter(([, paths]) => paths.length > 0);
+    return known.length === 0 ? undefined : Object.fromEntries(known);
   }
 
   // -- what gets in ------------------------------------------------------------------------------------------
@@ -526,6 +560,7 @@ class Tracer {
 
   async #loadCode(file: string, soft: boolean): Promise<void> {
     const own = this.#packages.isOwn(file);
+    if (soft) this.#soft.add(file);
     let code: Reading;
     try {
       code = await this.#loader.read({ place: this.#place(file), texts: own && !soft, keys: this.#configs.has(file) });
@@ -559,7 +594,9 @@ class Tracer {
   }
 
   #place(file: string): Place {
+    const imported = this.#imported.get(file);
     return {
+      ...(imported === undefined ? {} : { imported }),
       file,
       platform: "linux",
       arch: this.#machine.arch,
@@ -815,12 +852,19 @@ class Tracer {
 
   /** A file that code names from where it stands: of a list that is loaded or read, where nobody can see how. */
   #neighbour(from: string, name: string, reason: Reason): void {
-    const place = path.resolve(path.dirname(from), name);
-    if (!isWithin(place, this.#root) || isWithin(this.#folder, place)) return;
-    const found = this.#resolver.resolve(place, from, "require");
-    if (found.type !== "file" || found.file === from || /(?:package\.json|\.node)$/.test(found.file)) return;
+    const places = this.#packages.isOwn(from) ? [from, this.#entry] : [from];
+    const [found] = places.flatMap((place) => this.#beside(path.dirname(place), name, from) ?? []);
+    if (found === undefined || found.file === from || /(?:package\.json|\.node)$/.test(found.file)) return;
     if (!isCode(found.file)) this.#rawQuietly(found.file, reason);
     else if (this.#packages.isOwn(found.file) && name.startsWith(".")) this.#start(found.file, reason);
+  }
+
+  /** What lies at a relative name: seen from the entry, too, since bundlers move code and leave files where they are. */
+  #beside(folder: string, name: string, from: string): Extract<Resolution, { type: "file" }> | undefined {
+    const place = path.resolve(folder, name);
+    if (!isWithin(place, this.#root) || isWithin(this.#folder, place)) return undefined;
+    const found = this.#resolver.resolve(place, from, "require");
+    return found.type === "file" ? found : undefined;
   }
 
   #path(from: string, asked: string, use: PathUse, reason: Reason, soft: boolean): void {

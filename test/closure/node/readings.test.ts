@@ -77,7 +77,7 @@ test("a file is read again only when what decides it is different", async (t) =>
         async (locate) => {
           made += 1;
           const text = locate("p") ?? "";
-          return { format: "commonjs", text, asks: [], patchesLoader: false, withoutMetadata: false };
+          return { format: "commonjs", text, asks: [], paths: {}, patchesLoader: false, withoutMetadata: false };
         },
       );
       await readings?.save();

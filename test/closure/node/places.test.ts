@@ -1,0 +1,80 @@
+import test from "ava";
+import type { NodeProject } from "../../../src/closure/node/index.ts";
+import { withFolder } from "../../support/image-run.ts";
+import { closureOf, type Files, writeFiles } from "../../support/node-app.ts";
+
+const target = { node: "24.21.0", platform: { os: "linux", architecture: "amd64" } };
+
+/** The files of the image that are no code. */
+function assets(files: Files, entry: string, more: Partial<NodeProject> = {}): Promise<readonly string[]> {
+  return withFolder(async (folder) => {
+    writeFiles(folder, { "package.json": '{"name":"app","type":"module"}', ...files });
+    const closure = await closureOf(folder, entry, { target, ...more });
+    return closure.entries.map(({ entry: { path } }) => path).filter((name) => name.endsWith(".txt"));
+  });
+}
+
+const reads = (what: string) => `import fs from "node:fs";\nimport path from "node:path";\n${what}`;
+const root = 'import path from "node:path";\nimport { fileURLToPath } from "node:url";\n';
+
+test("a place that another module exports is known, under any name and over several modules", async (t) => {
+  const found = await assets(
+    {
+      "main.js": reads(
+        'import { base as here } from "./lib/again.js";\nimport * as all from "./lib/place.js";\nimport settings from "./lib/settings.js";\nfs.readdirSync(path.join(here, "listed"));\nconst give = (x) => fs.readFileSync(x);\ngive(`${all.root}/one.txt`);\ngive(path.join(settings.data, "data/two.txt"));',
+      ),
+      "lib/place.js": `${root}const dir = path.dirname(fileURLToPath(import.meta.url));\nexport { dir as root };`,
+      "lib/again.js": 'export { root as base } from "./place.js";',
+      "lib/settings.js": `${root}export default { data: import.meta.dirname, port: 1 };`,
+      "lib/listed/a.txt": "a",
+      "lib/one.txt": "1",
+      "lib/data/two.txt": "2",
+      "lib/other.txt": "not asked for",
+    },
+    "main.js",
+  );
+  t.deepEqual(found, ["/app/lib/data/two.txt", "/app/lib/listed/a.txt", "/app/lib/one.txt"]);
+});
+
+test("a place that CommonJS exports is known, as people and as compilers write it", async (t) => {
+  const place = 'path.join(__dirname, "..")';
+  const files: Files = {
+    "package.json": '{"name":"app"}',
+    "main.js":
+      'const fs = require("fs"); const path = require("path"); const { UP } = require("./lib/a"); const b_1 = require("./lib/b"); fs.readFileSync(path.join(UP, "up/a.txt")); fs.readFileSync(path.join(b_1.UP, "up/b.txt"));',
+    "lib/a.js": `const path = require("path"); const UP = ${place}; module.exports = { UP };`,
+    "lib/b.js": `Object.defineProperty(exports, "__esModule", { value: true }); const path = require("path"); exports.UP = ${place};`,
+    "up/a.txt": "a",
+    "up/b.txt": "b",
+    "typed.ts":
+      'import fs from "fs"; import path from "path"; import { UP } from "@/c"; fs.readFileSync(path.join(UP, "up/b.txt"));',
+    "lib/c.ts": `import path from "path"; export const UP: string = ${place};`,
+    "tsconfig.json": '{"compilerOptions":{"module":"commonjs","paths":{"@/*":["./lib/*"]}}}',
+  };
+  t.deepEqual(await assets(files, "main.js"), ["/app/up/a.txt", "/app/up/b.txt"]);
+  t.deepEqual(await assets(files, "typed.ts"), ["/app/up/b.txt"]);
+});
+
+test("modules that hand a place around in a circle are read to an end", async (t) => {
+  const hands = (other: string) =>
+    reads(
+      `import * as other from "./${other}.js";\nexport const at = path.join(other.at ?? import.meta.dirname, "x");`,
+    );
+  t.deepEqual(await assets({ "main.js": hands("b"), "b.js": hands("main"), "x/x/x.txt": "" }, "main.js"), [
+    "/app/x/x/x.txt",
+  ]);
+});
+
+test("bundlers move code away from the files it names: those are sought from the entry, too", async (t) => {
+  const found = await assets(
+    {
+      "out/server/index.mjs": 'import "./chunks/app/app.mjs";',
+      "out/server/chunks/app/app.mjs":
+        'const files = { "/p.txt": { path: "../public/p.txt" } };\nexport const read = (fs, dir, name) => fs.readFileSync(dir + files[name].path);',
+      "out/public/p.txt": "p",
+      "out/public/q.txt": "not named",
+    },
+    "out/server/index.mjs",
+  );
+  t.deepEqual(found, ["/app/out/public/p.txt"]);
+});
