@@ -28,6 +28,8 @@ export interface NodeProgram extends Omit<NodeProject, "target"> {
   readonly runtime: RuntimeRequest;
   /** Options of Node.js itself, which stand before the entry. */
   readonly nodeOptions: readonly string[];
+  /** What the app sets unless the image does. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** A program that runs by itself. */
@@ -64,6 +66,8 @@ export interface GroundRequest {
 /** How the program is started. */
 export interface Launch {
   readonly entrypoint: readonly string[];
+  /** Arguments, unless others are given. */
+  readonly cmd?: readonly string[];
   /** Undefined where the program does not mind. */
   readonly workdir: string | undefined;
   /** What is set unless the base or the user sets it. */
@@ -117,9 +121,10 @@ async function closureOfNode(
   return {
     closure: await system.compose([system.rootfs(), part, app]),
     launch: {
-      entrypoint: [runtime.path, ...program.nodeOptions, app.entrypoint],
+      entrypoint: [runtime.path, ...program.nodeOptions, ...app.preloads, app.entrypoint],
+      ...(program.args.length === 0 ? {} : { cmd: program.args }),
       workdir: path.posix.join("/app", path.relative(program.root, program.folder).split(path.sep).join("/")),
-      env: { PATH, NODE_ENV: "production", SSL_CERT_FILE: system.certificates },
+      env: { PATH, NODE_ENV: "production", SSL_CERT_FILE: system.certificates, ...program.env },
     },
     base: image?.base,
   };

@@ -4,6 +4,7 @@ import type { Diagnostic } from "../base/diagnostic.ts";
 import { ioError, SlimError } from "../base/error.ts";
 import { compareStrings, statOrUndefined } from "../base/files.ts";
 import { readJson } from "./config.ts";
+import { type Started, startOf } from "./start.ts";
 
 /** What a user points at, before anything is decided about it. */
 export type Project =
@@ -60,6 +61,9 @@ export async function findProject(target: string, folder: string): Promise<Proje
     if (!(await statOrUndefined(path.join(target, "package.json")))) {
       const files = await findPrograms(target);
       if (files.length > 0) return { kind: "binary", files, folder };
+      // What a build writes: `.output`, `build`, `dist`.
+      const entry = await customaryEntry(target);
+      if (entry !== undefined) return nodeFile(path.join(target, entry), path.resolve(target));
       throw new SlimError("CONFIG", "is not a project: it has no package.json", {
         where: target,
         hint: "point at a folder with a package.json, a JS/TS entry file, or an ELF binary",
@@ -76,9 +80,16 @@ export async function findProject(target: string, folder: string): Promise<Proje
     });
   }
   const file = await realpath(target);
-  const owner = await nearestManifest(path.dirname(file));
+  return nodeFile(file, path.dirname(file));
+}
+
+/** @param folder whose package.json, or the nearest above it, is the file's */
+async function nodeFile(target: string, folder: string): Promise<Project> {
+  const file = await realpath(target);
+  const real = await realpath(folder);
+  const owner = await nearestManifest(real);
   const manifest = owner === undefined ? {} : await readManifest(owner);
-  return { kind: "node", folder: owner ?? path.dirname(file), manifest, file };
+  return { kind: "node", folder: owner ?? real, manifest, file };
 }
 
 async function readManifest(folder: string): Promise<Manifest> {
@@ -148,17 +159,29 @@ async function startsLikeElf(file: string): Promise<boolean> {
 }
 
 /** How the app is started, and how we know. */
-export interface Entry {
-  /** Relative to the project's folder, with `/`. */
+export interface Entry extends Omit<Started, "run" | "leftOut"> {
+  /** Relative to the project's folder, with `/`; above it for the program of a package that lies there. */
   readonly file: string;
-  /** Options of Node.js itself, which stand before the file. */
-  readonly nodeOptions: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
 }
 
 /** Names of entry files by custom, most telling first; `npm start` runs server.js when nothing says otherwise. */
-const customary = ["server", "index", "src/server", "src/index", "src/main", "app", "main", "src/app"];
+const customary = [
+  "server",
+  "index",
+  "src/server",
+  "src/index",
+  "src/main",
+  "app",
+  "main",
+  "src/app",
+  "server/index",
+  "server/entry",
+];
 const extensions = ["js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx"];
+
+/** Scripts that start an app, best first: `start` may be the one for development. */
+const startScripts = ["start", "start:prod", "start:production"];
 
 /**
  * The entry of a Node.js app: what was asked for, else what `npm start` runs, else package.json's
@@ -167,25 +190,115 @@ const extensions = ["js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx"];
  */
 export async function findEntry(project: Project & { kind: "node" }, asked: string | undefined): Promise<Entry> {
   const { folder, manifest, file } = project;
-  const plain = (found: string): Entry => ({ file: found, nodeOptions: [], diagnostics: [] });
   if (asked !== undefined) return plain(await existing(folder, asked, "--entry"));
   if (file !== undefined) return plain(path.relative(folder, file).split(path.sep).join("/"));
-  const start = startScript(manifest.scripts?.start);
-  if (start !== undefined)
-    return { ...start, file: await existing(folder, start.file, "scripts.start in package.json") };
-  if (typeof manifest.main === "string") return plain(await existing(folder, manifest.main, "main in package.json"));
-  const bins = typeof manifest.bin === "string" ? [manifest.bin] : Object.values(manifest.bin ?? {});
-  if (bins.length === 1 && typeof bins[0] === "string") {
-    return plain(await existing(folder, bins[0], "bin in package.json"));
+  const start = manifest.scripts?.start;
+  for (const name of startScripts) {
+    const entry = await ofScript(project, name);
+    if (entry !== undefined) return entry;
   }
-  for (const name of customary) {
-    const found = await withExtension(folder, name);
-    if (found !== undefined) return plain(found);
-  }
-  throw new SlimError("CONFIG", "does not say which file starts the app", {
+  const found = await namedEntry(folder, manifest);
+  if (found !== undefined) return plain(found, start === undefined ? [] : [notUsed(start, found)]);
+  const what =
+    start === undefined
+      ? "does not say which file starts the app"
+      : `the start script "${start}" does not say which file Node.js starts`;
+  throw new SlimError("CONFIG", what, {
     where: path.join(folder, "package.json"),
     hint: 'set "main", a start script of the form "node FILE", or --entry FILE',
   });
+}
+
+function plain(file: string, diagnostics: readonly Diagnostic[] = []): Entry {
+  return { file, args: [], env: {}, nodeOptions: [], preloads: [], diagnostics };
+}
+
+function notUsed(start: string, file: string): Diagnostic {
+  return {
+    code: "start-script",
+    severity: "warning",
+    message: `the start script "${start}" does not say which file Node.js starts: ${file} is taken`,
+    file: "package.json",
+    hint: "--entry FILE says it",
+  };
+}
+
+/** What package.json or a file's name says without a script. */
+async function namedEntry(folder: string, manifest: Manifest): Promise<string | undefined> {
+  if (typeof manifest.main === "string") return existing(folder, manifest.main, "main in package.json");
+  const bins = typeof manifest.bin === "string" ? [manifest.bin] : Object.values(manifest.bin ?? {});
+  if (bins.length === 1 && typeof bins[0] === "string") return existing(folder, bins[0], "bin in package.json");
+  return customaryEntry(folder);
+}
+
+async function customaryEntry(folder: string): Promise<string | undefined> {
+  for (const name of customary) {
+    const found = await withExtension(folder, name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** @throws SlimError `CONFIG` where a script names a file that is not there, or a program that needs more than an image has */
+async function ofScript({ folder, manifest }: Project & { kind: "node" }, name: string): Promise<Entry | undefined> {
+  const started = startOf(manifest.scripts ?? {}, name);
+  if (started === undefined) return undefined;
+  const { run, leftOut, ...how } = started;
+  const diagnostics = leftOut.map(({ what, hint }) => said("start-script-part", `the ${name} script ${what}`, hint));
+  if ("file" in run) {
+    return { ...how, file: await existing(folder, run.file, `scripts.${name} in package.json`), diagnostics };
+  }
+  const program = await programOf(folder, manifest, run.program);
+  if (program === undefined) return undefined;
+  const output = outputs[[run.program, how.args[0]].join(" ")];
+  if (output !== undefined) {
+    throw new SlimError(
+      "CONFIG",
+      `the ${name} script "${manifest.scripts?.[name]}" serves a folder that only it knows`,
+      {
+        where: path.join(folder, "package.json"),
+        hint: output,
+      },
+    );
+  }
+  const what = `the ${name} script runs ${run.program} of ${program.package}: files that it finds by itself may be missing`;
+  const hint = "slim trace -- npm start notes what it opens, --include adds files";
+  return { ...how, file: program.file, diagnostics: [...diagnostics, said("start-script-program", what, hint)] };
+}
+
+/** Programs that have an output for images, and what to do for it. */
+const outputs: Readonly<Record<string, string>> = {
+  "next start":
+    'set output: "standalone" in next.config, run next build, copy public and .next/static into .next/standalone as Next.js says, and slim build .next/standalone',
+};
+
+function said(code: string, message: string, hint: string): Diagnostic {
+  return { code, severity: "warning", message, file: "package.json", hint };
+}
+
+/** The file of a program that a dependency brings; undefined for what only development has. */
+async function programOf(
+  folder: string,
+  { dependencies, optionalDependencies }: Manifest,
+  program: string,
+): Promise<{ readonly file: string; readonly package: string } | undefined> {
+  for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
+    const place = await installed(folder, name);
+    const { bin } = place === undefined ? {} : await readManifest(place);
+    const bins = typeof bin === "string" ? { [name.replace(/^@[^/]+\//, "")]: bin } : (bin ?? {});
+    const file = (bins as Readonly<Record<string, unknown>>)[program];
+    if (place === undefined || typeof file !== "string") continue;
+    return { file: path.relative(folder, path.join(place, file)).split(path.sep).join("/"), package: name };
+  }
+  return undefined;
+}
+
+async function installed(folder: string, name: string): Promise<string | undefined> {
+  for (let at = folder; ; at = path.dirname(at)) {
+    const place = path.join(at, "node_modules", name);
+    if (await statOrUndefined(path.join(place, "package.json"))) return place;
+    if (at === path.dirname(at)) return undefined;
+  }
 }
 
 async function existing(folder: string, name: string, source: string): Promise<string> {
@@ -207,27 +320,4 @@ async function withExtension(folder: string, name: string): Promise<string | und
     if ((await statOrUndefined(path.join(folder, candidate)))?.isFile()) return candidate;
   }
   return undefined;
-}
-
-/** Reads `[NAME=value ...] node [options] FILE`; undefined for any other script. */
-function startScript(start: string | undefined): Entry | undefined {
-  const words = start?.trim().split(/\s+/) ?? [];
-  if (/["'`$&|;<>()\\]/.test(start ?? "")) return undefined;
-  const node = words.findIndex((word) => !/^[A-Za-z_]\w*=/.test(word));
-  if (words[node] !== "node") return undefined;
-  const at = words.findIndex((word, index) => index > node && !word.startsWith("-"));
-  const file = words[at];
-  if (file === undefined || at !== words.length - 1) return undefined;
-  const options = words.slice(node + 1, at);
-  const preloads = options.filter((option) =>
-    /^(?:-r|--require|--import|--loader|--experimental-loader)(?:=|$)/.test(option),
-  );
-  const diagnostics: Diagnostic[] = preloads.map((option) => ({
-    code: "start-script-preload",
-    severity: "warning",
-    message: `the start script's ${option} is not carried into the image`,
-    file: "package.json",
-    hint: "import that module from the entry file",
-  }));
-  return { file, nodeOptions: options.filter((option) => !preloads.includes(option)), diagnostics };
 }

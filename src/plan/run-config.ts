@@ -12,6 +12,7 @@ export function runConfig(image: ImagePlan, launch: Launch, base: BaseImage | un
     ...image,
     defaultEnv: launch.env,
     entrypoint: launch.entrypoint,
+    cmd: image.cmd ?? launch.cmd,
     defaultUser: "65532:65532",
     workdir: image.workdir ?? launch.workdir,
     labels: { ...aboutBase(base), ...image.labels },

@@ -31,6 +31,8 @@ export function projectOf(root: string, entry: string, more: Partial<NodeProject
     include: [],
     exclude: [],
     traced: [],
+    preloads: [],
+    args: [],
     ...more,
   };
 }

@@ -79,7 +79,14 @@ class Assembly {
       components,
       diagnostics: [...this.#trace.diagnostics, ...this.#diagnostics, ...diagnostics],
       entrypoint: this.#entrypoint,
+      preloads: this.#trace.preloads.flatMap(({ option, file }) => [option, this.#placeOf(file)]),
     };
+  }
+
+  /** Where a module that is started lies: compiled ones have their name or JavaScript's. */
+  #placeOf(file: string): string {
+    const name = this.#image(file);
+    return this.#entries.has(name) ? name : javascriptName(name);
   }
 
   async bundle(): Promise<void> {

@@ -11,6 +11,10 @@ export interface NodeProject {
   readonly folder: string;
   /** Relative to `root`, with `/`: JavaScript or TypeScript of any extension. */
   readonly entry: string;
+  /** Modules that Node.js loads before the entry, as its options name them in `folder`. */
+  readonly preloads: readonly { readonly option: "--require" | "--import"; readonly specifier: string }[];
+  /** What the entry is started with: files and folders of the project among it belong to the app. */
+  readonly args: readonly string[];
   /** Of the app, for its component. */
   readonly name: string;
   readonly version?: string;
@@ -32,6 +36,8 @@ export interface NodeProject {
 export interface NodeClosure extends ClosurePart {
   /** Path in the image of the file that node is started with. */
   readonly entrypoint: string;
+  /** Options of Node.js for what is loaded before it. */
+  readonly preloads: readonly string[];
 }
 
 /** Where the project's root lies in the image. */

@@ -54,6 +54,8 @@ interface Use {
 /** The closure before it is packed, on the builder's disk. */
 export interface Trace {
   readonly entry: string;
+  /** What Node.js loads before it. */
+  readonly preloads: readonly { readonly option: string; readonly file: string }[];
   readonly modules: ReadonlyMap<string, Module>;
   /** Names that no code writes out: the packages of binaries. */
   readonly carried: readonly Edge[];
@@ -205,6 +207,8 @@ class Tracer {
     const file = this.#disk.realpath(entry);
     this.#entry = file;
     this.#module(file, { kind: "entry" });
+    const preloads = this.#project.preloads.map((one) => this.#preload(one));
+    this.#given();
     await this.#include();
     for (const one of this.#project.traced) this.#traced(one);
     this.#context.report({ type: "stage", name: "trace" });
@@ -214,6 +218,7 @@ class Tracer {
     this.#settle(file);
     return {
       entry: file,
+      preloads,
       modules: this.#modules,
       carried: this.#carried,
       uses: this.#uses,
@@ -224,6 +229,32 @@ class Tracer {
       packages: this.#packages,
       resolver: this.#resolver,
     };
+  }
+
+  #preload({ option, specifier }: NodeProject["preloads"][number]): Trace["preloads"][number] {
+    const from = path.join(this.#folder, "package.json");
+    const found = this.#resolver.resolve(specifier, from, option === "--import" ? "import" : "require");
+    if (found.type !== "file") {
+      throw new SlimError("CLOSURE", `cannot find "${specifier}", which Node.js loads before the entry`, {
+        where: `${option} in ${this.#relative(from)}`,
+        hint: splitSpecifier(specifier) === undefined ? "correct the path" : `npm install ${specifier}`,
+      });
+    }
+    this.#start(found.file, { kind: "entry", what: `${option} ${specifier}` });
+    return { option, file: found.file };
+  }
+
+  /** Files and folders of the project that the entry is given as arguments. */
+  #given(): void {
+    for (const argument of this.#project.args) {
+      const place = path.resolve(this.#folder, argument.replace(/^--?[\w-]+=/, ""));
+      const reason: Reason = { kind: "asset", from: this.#image(this.#entry), what: argument };
+      if (!isWithin(place, this.#folder) || place === this.#folder) continue;
+      if (this.#disk.isFolder(place)) this.#whole(place, reason);
+      else if (!this.#disk.isFile(place)) continue;
+      else if (isCode(place)) this.#start(this.#disk.realpath(place), reason);
+      else this.#rawQuietly(place, reason);
+    }
   }
 
   async #drain(): Promise<void> {

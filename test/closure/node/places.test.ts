@@ -21,7 +21,7 @@ test("a place that another module exports is known, under any name and over seve
   const found = await assets(
     {
       "main.js": reads(
-        'import { base as here } from "./lib/again.js";\nimport * as all from "./lib/place.js";\nimport settings from "./lib/settings.js";\nfs.readdirSync(path.join(here, "listed"));\nconst give = (x) => fs.readFileSync(x);\ngive(`${all.root}/one.txt`);\ngive(path.join(settings.data, "data/two.txt"));',
+        'import { base as here } from "./lib/again.js";\nimport * as all from "./lib/place.js";\nimport settings from "./lib/settings.js";\nfs.readdirSync(path.join(here, "listed"));\nconst give = (x) => fs.readFileSync(x);\ngive(all.root + "/one.txt");\ngive(path.join(settings.data, "data/two.txt"));',
       ),
       "lib/place.js": `${root}const dir = path.dirname(fileURLToPath(import.meta.url));\nexport { dir as root };`,
       "lib/again.js": 'export { root as base } from "./place.js";',
@@ -40,19 +40,19 @@ test("a place that CommonJS exports is known, as people and as compilers write i
   const place = 'path.join(__dirname, "..")';
   const files: Files = {
     "package.json": '{"name":"app"}',
-    "main.js":
+    "srv/main.js":
       'const fs = require("fs"); const path = require("path"); const { UP } = require("./lib/a"); const b_1 = require("./lib/b"); fs.readFileSync(path.join(UP, "up/a.txt")); fs.readFileSync(path.join(b_1.UP, "up/b.txt"));',
-    "lib/a.js": `const path = require("path"); const UP = ${place}; module.exports = { UP };`,
-    "lib/b.js": `Object.defineProperty(exports, "__esModule", { value: true }); const path = require("path"); exports.UP = ${place};`,
-    "up/a.txt": "a",
-    "up/b.txt": "b",
-    "typed.ts":
+    "srv/lib/a.js": `const path = require("path"); const UP = ${place}; module.exports = { UP };`,
+    "srv/lib/b.js": `Object.defineProperty(exports, "__esModule", { value: true }); const path = require("path"); exports.UP = ${place};`,
+    "srv/up/a.txt": "a",
+    "srv/up/b.txt": "b",
+    "srv/typed.ts":
       'import fs from "fs"; import path from "path"; import { UP } from "@/c"; fs.readFileSync(path.join(UP, "up/b.txt"));',
-    "lib/c.ts": `import path from "path"; export const UP: string = ${place};`,
-    "tsconfig.json": '{"compilerOptions":{"module":"commonjs","paths":{"@/*":["./lib/*"]}}}',
+    "srv/lib/c.ts": `import path from "path"; export const UP: string = ${place};`,
+    "tsconfig.json": '{"compilerOptions":{"module":"commonjs","paths":{"@/*":["./srv/lib/*"]}}}',
   };
-  t.deepEqual(await assets(files, "main.js"), ["/app/up/a.txt", "/app/up/b.txt"]);
-  t.deepEqual(await assets(files, "typed.ts"), ["/app/up/b.txt"]);
+  t.deepEqual(await assets(files, "srv/main.js"), ["/app/srv/up/a.txt", "/app/srv/up/b.txt"]);
+  t.deepEqual(await assets(files, "srv/typed.ts"), ["/app/srv/up/b.txt"]);
 });
 
 test("modules that hand a place around in a circle are read to an end", async (t) => {
