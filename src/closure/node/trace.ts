@@ -706,7 +706,7 @@ class Tracer {
   /** Drivers: the peers of a package that the project declares, where the package names one at run time. */
   #peers({ file }: Module, style: Style, edges: Edge[], reason: (kind: Reason["kind"], what: string) => Reason): void {
     if (this.#packages.isOwn(file)) return;
-    const { dependencies, optionalDependencies } = this.#packages.whole(this.#entry)?.json ?? {};
+    const { dependencies, optionalDependencies } = this.#packages.at(this.#folder)?.json ?? {};
     for (const name of Object.keys(this.#packages.whole(file)?.json.peerDependencies ?? {}).sort(compareStrings)) {
       if ((dependencies?.[name] ?? optionalDependencies?.[name]) === undefined) continue;
       const found = this.#resolver.resolve(name, file, style);

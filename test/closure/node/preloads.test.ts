@@ -6,7 +6,7 @@ import { closureOf, writeFiles } from "../../support/node-app.ts";
 const files = {
   "package.json": '{"name":"app","type":"module","dependencies":{"pkg":"1"}}',
   "first.mjs": 'import { order } from "./order.mjs"; order.push("first");',
-  "old.cjs": "(globalThis.order ??= []).push(`old ${require.main === module}`);",
+  "old.cjs": '(globalThis.order ??= []).push("old " + (require.main === module));',
   "order.mjs": "export const order = (globalThis.order ??= []);",
   "node_modules/pkg/package.json": '{"name":"pkg","exports":{"./load":{"require":"./load.js"}}}',
   "node_modules/pkg/load.js": '(globalThis.order ??= []).push("pkg");',
