@@ -26,6 +26,8 @@ export type Ask = {
    */
   | { readonly type: "path"; readonly use: PathUse; readonly path: string }
   | { readonly type: "program"; readonly program: string }
+  /** A thread or process of a file that only a run knows. */
+  | { readonly type: "starts" }
   /** Hooks of the module loader in a thread of their own. */
   | { readonly type: "hooks" }
   /** Any string, in an app's own code: names of drivers, engines and folders are handed around like this. */
@@ -190,6 +192,10 @@ class Analysis {
       case "LogicalExpression":
       case "SwitchStatement":
       case "TryStatement":
+      case "ForStatement":
+      case "ForInStatement":
+      case "ForOfStatement":
+      case "WhileStatement":
         return this.#path(node, { ...state, nested: true });
       case "Literal":
         if (typeof node.value === "string") this.#literal(node, node.value, state);
@@ -301,7 +307,10 @@ class Analysis {
   }
 
   #used(use: PathUse, argument: acorn.AnyNode, node: acorn.Node): void {
-    for (const found of this.#evaluator.paths(argument)) {
+    const paths = this.#evaluator.paths(argument);
+    if (use === "start" && paths.every((found) => found.startsWith(ANY)))
+      this.#asks.push({ type: "starts", offset: node.start });
+    for (const found of paths) {
       const path = found.startsWith("/")
         ? found
         : this.#cwd !== undefined && !found.startsWith(ANY)

@@ -12,7 +12,7 @@ import { type Ask, analyze, type PathUse } from "./analyze.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
 import { ANY, pathOfUrl } from "./evaluate.ts";
-import { type Code, isCode, isTyped, Loader } from "./load.ts";
+import { type Code, isCode, isDeclaration, isTyped, Loader } from "./load.ts";
 import { Packages, type Scope, splitSpecifier } from "./packages.ts";
 import { APP, type NodeProject, nodeArch } from "./project.ts";
 import { Resolver, type Style } from "./resolve.ts";
@@ -107,6 +107,7 @@ class Tracer {
   #entry = "";
   #patchesLoader = false;
   #registersHooks = false;
+  #startsAny = false;
 
   constructor(context: Context, project: NodeProject) {
     this.#context = context;
@@ -138,6 +139,7 @@ class Tracer {
     this.#context.report({ type: "stage", name: "trace" });
     await this.#drain();
     while (this.#configurations()) await this.#drain();
+    if (this.#startsAny) this.#startable();
     this.#settle(file);
     return {
       entry: file,
@@ -310,6 +312,15 @@ class Tracer {
       name,
     );
     return this.#disk.isFolder(sibling) ? this.#disk.realpath(sibling) : undefined;
+  }
+
+  /** Where something starts threads by paths of a run, the app's own modules in folders it was given may be meant. */
+  #startable(): void {
+    for (const [file, use] of this.#uses) {
+      if (!use.raw || !this.#packages.isOwn(file) || (this.#modules.get(file)?.edges.length ?? 0) === 0) continue;
+      use.raw = false;
+      use.start = true;
+    }
   }
 
   /**
@@ -513,6 +524,9 @@ class Tracer {
         return;
       case "hooks":
         this.#registersHooks = true;
+        return;
+      case "starts":
+        this.#startsAny = true;
         return;
       case "program":
         if (ask.program === "node" || ask.program.startsWith("/")) return;
@@ -726,7 +740,10 @@ class Tracer {
       this.#start(file, reason);
       return;
     }
-    if (use === "named" && file === from) return;
+    if (use === "named" && file === from) {
+      this.#use(file, reason).start ||= file === this.#entry;
+      return;
+    }
     // Typed code that is named by code which is not: a text to read.
     if (use === "named" && isCode(file) && (isTyped(from) || !isTyped(file))) {
       this.#start(file, reason);
@@ -765,8 +782,9 @@ class Tracer {
     }
     const expression = new RegExp(`^${asked.split(ANY).map(escapeRegExp).join(".*")}$`, "s");
     for (const file of this.#disk.below(folder)) {
-      if (!expression.test(file) || file === from) continue;
-      if (use === "start" || this.#isSource(from, file)) this.#start(this.#disk.realpath(file), reason);
+      if (!expression.test(file) || (file === from && file !== this.#entry)) continue;
+      if (file === from) this.#use(file, reason).start = true;
+      else if (use === "start" || this.#isSource(from, file)) this.#start(this.#disk.realpath(file), reason);
       else this.#rawQuietly(file, reason);
     }
   }
@@ -778,7 +796,11 @@ class Tracer {
 
   /** A string in the app's own code that names a package it declares, or a file or folder of the project. */
   #text(module: Module, text: string, argument: boolean, reason: Reason, edges: Edge[]): void {
-    if (text.length === 0 || text.length > 200 || /[\s\0:*?<>|]/.test(text)) return;
+    if (text.length === 0 || text.length > 200 || /[\s\0:?<>|]/.test(text)) return;
+    if (text.includes("*")) {
+      this.#glob(module.file, text, { ...reason, kind: "asset" });
+      return;
+    }
     const split = splitSpecifier(text);
     const json = this.#packages.whole(module.file)?.json;
     if (
@@ -804,12 +826,12 @@ class Tracer {
     const place = path.resolve(this.#folder, text);
     if (isWithin(this.#folder, place) || !isWithin(place, this.#root) || text.includes("node_modules")) return;
     if (this.#disk.isFile(place)) {
-      if (
-        /\.(?:[cm]?[jt]sx?)$/.test(text) ||
-        path.basename(place) === "package.json" ||
-        (!text.includes("/") && !text.includes("."))
-      )
+      if (path.basename(place) === "package.json" || (!text.includes("/") && (!text.includes(".") || isCode(text))))
         return;
+      if (isCode(text)) {
+        this.#start(this.#disk.realpath(place), asset);
+        return;
+      }
       this.#raw(this.#disk.realpath(place), asset);
     } else if (
       argument &&
@@ -820,6 +842,25 @@ class Tracer {
       !path.basename(place).startsWith(".")
     ) {
       this.#whole(place, asset, module.file);
+    }
+  }
+
+  /** Files that a glob names, from the working directory or from where the code stands. */
+  #glob(from: string, glob: string, reason: Reason): void {
+    const last = glob.slice(glob.lastIndexOf("/") + 1);
+    // `*.entity.js` says what is meant, `*.js` only does so in a folder.
+    const telling = /[\w-]+[.*{]/.test(last) || !/\.\{?\*?[cm]?[jt]s/.test(last);
+    if (!/^[\w./*{},@-]+$/.test(glob) || !/[./]/.test(glob) || glob === last || (/^(?:\.\/)?\*/.test(glob) && !telling))
+      return;
+    for (const base of new Set([this.#folder, path.dirname(from)])) {
+      const folder = path.join(base, glob.slice(0, glob.search(/[*{]/)).replace(/[^/]*$/, ""));
+      if (!isWithin(folder, this.#root) || folder.includes("node_modules")) continue;
+      const expression = globExpression(path.join(base, glob));
+      for (const file of this.#disk.below(folder)) {
+        if (!expression.test(file) || isDeclaration(file)) continue;
+        if (file === from || this.#isSource(from, file)) this.#start(this.#disk.realpath(file), reason);
+        else this.#rawQuietly(file, reason);
+      }
     }
   }
 

@@ -991,4 +991,54 @@ export const cases: readonly Case[] = [
       ...pkg("plugin", {}, { "index.js": 'module.exports="plugin"' }),
     },
   },
+
+  {
+    name: "imports by URL of what a folder holds",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import {readdir} from "node:fs/promises";import path from "node:path";import {pathToFileURL} from "node:url";for(const file of (await readdir(path.join(import.meta.dirname,"commands"))).sort()){const c=await import(pathToFileURL(path.join(import.meta.dirname,"commands",file)).href);console.log(file,c.default())}',
+      "commands/a.js": 'import {s} from "../s.mjs"; export default ()=>s',
+      "commands/b.mjs": "export default ()=>2",
+      "commands/package.json": '{"type":"module"}',
+      "s.mjs": 'export const s="s"',
+    },
+    since: 22,
+  },
+  {
+    name: "globs, from the working directory and from the code",
+    files: {
+      "main.js":
+        'const fs=require("fs"),path=require("path");const glob=(p,cwd)=>{const d=path.join(cwd,p.split("*")[0]);return fs.existsSync(d)?fs.readdirSync(d).map(f=>require(path.join(d,f))):[]};console.log(glob("lib/jobs/*.js",process.cwd()),require("./sub/s")(glob))',
+      "lib/jobs/a.js": 'module.exports="a"+require("../../x")',
+      "lib/jobs/b.js": 'module.exports="b"',
+      "sub/s.js": 'module.exports=glob=>glob("handlers/*.js",__dirname)',
+      "sub/handlers/h.js": 'module.exports="h"',
+      "x.js": 'module.exports="x"',
+    },
+  },
+  {
+    name: "comments that a tool reads",
+    files: {
+      "main.js":
+        '/** @api in the entry */\nconst fs=require("fs"),path=require("path");const read=f=>fs.readFileSync(f,"utf8").match(/\\/\\*\\* @api.*?\\*\\//g);console.log(read(`${__dirname}/main.js`),read("./routes/a.js"),require("./routes/a"))',
+      "routes/a.js": "/** @api of a */\nmodule.exports=1",
+    },
+  },
+  {
+    name: "a worker in a folder that a package is given",
+    files: {
+      "main.js": 'require("runner")(require("path").join(__dirname,"jobs"))',
+      "jobs/a.js": 'require("worker_threads").parentPort.postMessage(require("dep"))',
+      ...pkg(
+        "runner",
+        {},
+        {
+          "index.js":
+            'const fs=require("fs"),path=require("path"),{Worker}=require("worker_threads");const start=file=>new Worker(file).on("message",m=>console.log(m));module.exports=folder=>fs.readdirSync(folder).forEach(f=>start(path.resolve(folder,f)))',
+        },
+      ),
+      ...pkg("dep", {}, { "index.js": 'module.exports="dep"' }),
+    },
+  },
 ];
