@@ -107,7 +107,8 @@ function mayHave(
   );
 }
 
-function fits(disk: Disk, file: string, name: string, { arch, abi }: Machine): boolean {
+/** Whether an addon, by a name that says something of it and by its bytes, is one for the target. */
+export function fits(disk: Disk, file: string, name: string, { arch, abi }: Machine): boolean {
   if (/electron|test_extension|(?:^|\/)(?:aix|android|darwin|freebsd|openbsd|sunos|win32)-/.test(name)) return false;
   const wanted = /(?:abi|node-v)(\d+)/.exec(name)?.[1];
   if (wanted !== undefined && abi !== undefined && wanted !== abi && !name.includes("napi")) return false;

@@ -7,7 +7,7 @@ import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
 import { globExpression } from "../../base/glob.ts";
 import type { Reason } from "../types.ts";
-import { abiOf, addonsOf, isCarrier, suits } from "./addons.ts";
+import { abiOf, addonsOf, fits, isCarrier, suits } from "./addons.ts";
 import { type Ask, analyze, type PathUse } from "./analyze.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
@@ -398,6 +398,7 @@ class Tracer {
   #rawQuietly(file: string, reason: Reason): void {
     const real = this.#disk.realpath(file);
     if (!isWithin(real, this.#root) || this.#project.exclude.some((pattern) => this.#matches(pattern, real))) return;
+    if (this.#isForeign(real)) return;
     if (!this.#included.has(real) && isCredential(real, () => this.#disk.read(real))) {
       this.#say({
         code: "credential-left-out",
@@ -408,6 +409,14 @@ class Tracer {
         hint: `add it on purpose with --include ${this.#relative(real)}`,
       });
     } else this.#raw(real, reason);
+  }
+
+  /** An addon of a package that is not for the target; whether the package has another one is said elsewhere. */
+  #isForeign(file: string): boolean {
+    const scope = file.endsWith(".node") && !this.#packages.isOwn(file) ? this.#packages.whole(file) : undefined;
+    if (scope === undefined) return false;
+    const machine = { arch: this.#arch, abi: abiOf(this.#project.target.node) };
+    return !fits(this.#disk, file, path.relative(scope.folder, file), machine);
   }
 
   // -- what a module asks for --------------------------------------------------------------------------------
@@ -574,6 +583,8 @@ class Tracer {
         this.#unresolved.push({ file: module.file, ask, ...place, message: found.message });
       return;
     }
+    // One of several that a loader chooses from.
+    if (!ask.certain && this.#isForeign(found.file)) return;
     this.#undeclared(module.file, ask.specifier, reason, soft);
     edges.push({
       specifier: ask.specifier,
@@ -666,7 +677,8 @@ class Tracer {
       "s",
     );
     for (const file of this.#disk.below(folder)) {
-      if (expression.test(file) && (isCode(file) || /\.(?:json|node)$/.test(file))) yield file;
+      if (expression.test(file) && (isCode(file) || /\.(?:json|node)$/.test(file)) && !this.#isForeign(file))
+        yield file;
     }
   }
 

@@ -175,7 +175,8 @@ test("the target decides: conditions and addons", async (t) => {
     "node_modules/p/s.mjs": "",
     "node_modules/p/d.js": "",
     "node_modules/n/package.json": '{"name":"n","version":"1.0.0"}',
-    "node_modules/n/index.js": "",
+    "node_modules/n/index.js":
+      'const path = require("path"); exports.load = (x) => x ? require("./prebuilds/linux-x64/n.musl.node") : require(path.join(__dirname, "prebuilds", x, "n.node"))',
     "node_modules/n/prebuilds/linux-x64/n.glibc.node": elf(62),
     "node_modules/n/prebuilds/linux-x64/n.musl.node": elf(62, "libc.musl-x86_64.so.1"),
     "node_modules/n/prebuilds/darwin-x64/n.node": "mach-o",

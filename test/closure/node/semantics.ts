@@ -1041,4 +1041,23 @@ export const cases: readonly Case[] = [
       ...pkg("dep", {}, { "index.js": 'module.exports="dep"' }),
     },
   },
+
+  {
+    name: "CommonJS on disk that is imported by a computed URL",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import fs from "node:fs";import {load} from "p";const f=await load("a");console.log(f.default,f.x,fs.readFileSync(new URL("./node_modules/p/formats/a.js",import.meta.url),"utf8").length)',
+      ...pkg(
+        "p",
+        { type: "commonjs" },
+        {
+          "index.js":
+            'const path=require("path");const {pathToFileURL}=require("url");exports.load=n=>import(pathToFileURL(path.resolve(__dirname,"formats",n+".js")).href)',
+          "formats/a.js": "exports.x = require('./b'); // read as it is",
+          "formats/b.js": "module.exports=2",
+        },
+      ),
+    },
+  },
 ];
