@@ -102,6 +102,10 @@ class Tracer {
   readonly #carried: Edge[] = [];
   /** Code that configures a package. */
   readonly #configs = new Set<string>();
+  /** Modules of packages that load what they are told to, by name. */
+  readonly #open: { readonly file: string; readonly style: Style; readonly edges: Edge[] }[] = [];
+  /** Packages that the app's own code names in strings. */
+  readonly #named = new Set<string>();
   /** Plain words in the app's own code. */
   readonly #words = new Set<string>();
   #entry = "";
@@ -143,6 +147,8 @@ class Tracer {
     await this.#drain();
     while (this.#configurations()) await this.#drain();
     if (this.#startsAny) this.#startable();
+    this.#handedNames();
+    await this.#drain();
     this.#settle(file);
     return {
       entry: file,
@@ -315,6 +321,19 @@ class Tracer {
       name,
     );
     return this.#disk.isFolder(sibling) ? this.#disk.realpath(sibling) : undefined;
+  }
+
+  /** What the app names and a package loads, as the package finds it: hoisted folders make the difference. */
+  #handedNames(): void {
+    for (const { file, style, edges } of this.#open) {
+      for (const name of this.#named) {
+        const found = this.#resolver.resolve(name, file, style);
+        if (found.type !== "file" || found.base === undefined) continue;
+        edges.push({ specifier: name, style, target: found.file, base: found.base });
+        const reason: Reason = { kind: "require", from: this.#image(file), file: this.#relative(file), what: name };
+        this.#module(found.file, reason, true);
+      }
+    }
   }
 
   /** Where something starts threads by paths of a run, the app's own modules in folders it was given may be meant. */
@@ -528,6 +547,7 @@ class Tracer {
         return;
       case "unknown":
         this.#peers(module, ask.style, edges, reason);
+        if (!this.#packages.isOwn(file)) this.#open.push({ file, style: ask.style, edges });
         warn({
           code: "unknown-require",
           message: `what ${ask.style === "import" ? "import()" : "require()"} loads here is known only when it runs`,
@@ -833,6 +853,7 @@ class Tracer {
         ...(found.base === undefined ? {} : { base: found.base }),
       });
       this.#module(found.file, reason, true);
+      this.#named.add(text);
       return;
     }
     if (argument && /^[\w-]+$/.test(text)) this.#words.add(text);

@@ -1060,4 +1060,20 @@ export const cases: readonly Case[] = [
       ),
     },
   },
+
+  {
+    name: "a package named by the app that another one finds in the hoisted folder of a store",
+    entry: "apps/api/main.js",
+    files: {
+      "apps/api/package.json": '{"name":"api","dependencies":{"web":"1","view":"1"}}',
+      "apps/api/main.js": 'console.log(require("web")("view"), require("view"))',
+      "apps/api/node_modules/web": "-> ../../../node_modules/.pnpm/web@1.0.0/node_modules/web",
+      "apps/api/node_modules/view": "-> ../../../node_modules/.pnpm/view@1.0.0/node_modules/view",
+      "node_modules/.pnpm/node_modules/view": "-> ../view@1.0.0/node_modules/view",
+      "node_modules/.pnpm/web@1.0.0/node_modules/web/package.json": '{"name":"web","version":"1.0.0"}',
+      "node_modules/.pnpm/web@1.0.0/node_modules/web/index.js": "module.exports=n=>require(n)",
+      "node_modules/.pnpm/view@1.0.0/node_modules/view/package.json": '{"name":"view","version":"1.0.0"}',
+      "node_modules/.pnpm/view@1.0.0/node_modules/view/index.js": 'module.exports="view"',
+    },
+  },
 ];
