@@ -106,6 +106,9 @@ class Tracer {
   readonly #open: { readonly file: string; readonly style: Style; readonly edges: Edge[] }[] = [];
   /** Packages that the app's own code names in strings. */
   readonly #named = new Set<string>();
+  /** Folders of its own that the app's code hands out, and names that packages look for below a folder. */
+  readonly #given = new Map<string, Reason>();
+  readonly #below = new Set<string>();
   /** Plain words in the app's own code. */
   readonly #words = new Set<string>();
   #entry = "";
@@ -148,6 +151,7 @@ class Tracer {
     while (this.#configurations()) await this.#drain();
     if (this.#startsAny) this.#startable();
     this.#handedNames();
+    this.#handedFolders();
     await this.#drain();
     this.#settle(file);
     return {
@@ -332,6 +336,17 @@ class Tracer {
         edges.push({ specifier: name, style, target: found.file, base: found.base });
         const reason: Reason = { kind: "require", from: this.#image(file), file: this.#relative(file), what: name };
         this.#module(found.file, reason, true);
+      }
+    }
+  }
+
+  /** What a package looks for by name in a folder that the app gives it: `public`, `views`. */
+  #handedFolders(): void {
+    for (const [folder, reason] of this.#given) {
+      for (const name of this.#below) {
+        const place = path.join(folder, name);
+        if (name !== "node_modules" && this.#disk.isFolder(place) && !isWithin(reason.file ?? "", place))
+          this.#whole(place, { ...reason, kind: "asset", what: name });
       }
     }
   }
@@ -542,6 +557,9 @@ class Tracer {
       case "text":
         this.#text(module, ask.text, ask.argument, reason("require", ask.text), edges);
         return;
+      case "below":
+        this.#below.add(ask.name);
+        return;
       case "neighbour":
         this.#neighbour(file, ask.name, reason("asset", ask.name));
         return;
@@ -723,6 +741,7 @@ class Tracer {
     if (use === "given") {
       const whole = asked === path.dirname(from) && asked === this.#packages.whole(from)?.folder;
       if (whole && !this.#packages.isOwn(from)) this.#shipped(asked, reason);
+      if (asked === path.dirname(from) && this.#packages.isOwn(from)) this.#given.set(asked, reason);
       return;
     }
     if (asked.includes(ANY)) {
@@ -869,14 +888,10 @@ class Tracer {
         return;
       }
       this.#raw(this.#disk.realpath(place), asset);
-    } else if (
-      argument &&
-      this.#disk.isFolder(place) &&
-      !isWithin(module.file, place) &&
-      this.#packages.at(place) === undefined &&
-      !text.startsWith("..") &&
-      !path.basename(place).startsWith(".")
-    ) {
+    } else if (this.#disk.isFolder(place) && !isWithin(module.file, place) && path.basename(place) !== ".git") {
+      // Written as a path it is one; as an argument it may be any word.
+      const word = this.#packages.at(place) !== undefined || path.basename(place).startsWith(".");
+      if (!text.startsWith("./") && (!argument || word || text.startsWith(".."))) return;
       this.#whole(place, asset, module.file);
     }
   }

@@ -207,6 +207,20 @@ test("the same project gives the same bytes", async (t) => {
   t.deepEqual(await digests(), await digests());
 });
 
+test("an import() without the extension is not a question of case", async (t) => {
+  const { closure } = await build({
+    "package.json": '{"name":"app","dependencies":{"p":"1"}}',
+    "main.js": 'require("p")',
+    "node_modules/p/package.json": '{"name":"p"}',
+    "node_modules/p/index.js": 'exports.load = () => import("./globals")',
+    "node_modules/p/globals.js": "",
+  });
+  t.deepEqual(
+    closure.diagnostics.map(({ code, severity }) => `${severity} ${code}`),
+    ["info unresolved-import"],
+  );
+});
+
 test("a link that leaves the project is refused", async (t) => {
   await withFolder(async (outside) => {
     writeFiles(outside, { "index.js": "", "package.json": '{"name":"p"}' });

@@ -1076,4 +1076,25 @@ export const cases: readonly Case[] = [
       "node_modules/.pnpm/view@1.0.0/node_modules/view/index.js": 'module.exports="view"',
     },
   },
+
+  {
+    name: "what a framework's own output names, and what it looks for in the folder it is given",
+    files: {
+      "package.json": '{"name":"app","dependencies":{"web":"1"}}',
+      "main.js":
+        'const path=require("path");const dir=path.join(__dirname);const config={"distDir":"./.out"};require("web").start({dir,config})',
+      ".out/package.json": '{"type":"commonjs"}',
+      ".out/BUILD_ID": "id",
+      ".out/server/page.js": 'module.exports="page"',
+      "public/a.txt": "public",
+      ...pkg(
+        "web",
+        {},
+        {
+          "index.js":
+            'const fs=require("fs"),path=require("path");exports.start=({dir,config})=>{const out=path.join(dir,config.distDir);console.log(fs.readFileSync(path.join(out,"BUILD_ID"),"utf8"),require(path.join(out,"server","page.js")),fs.readdirSync(path.join(dir,"public")))}',
+        },
+      ),
+    },
+  },
 ];
