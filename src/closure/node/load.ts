@@ -1,4 +1,4 @@
-import { createRequire, SourceMap } from "node:module";
+import { SourceMap } from "node:module";
 import path from "node:path";
 import { SlimError } from "../../base/error.ts";
 import type { Disk } from "./disk.ts";
@@ -38,20 +38,6 @@ export function isTyped(file: string): boolean {
   return isCode(file) && path.extname(file) in loaders;
 }
 
-interface Compiled {
-  readonly code: string;
-  readonly map: string;
-}
-
-/** The part of TypeScript's own compiler that is used: https://github.com/microsoft/TypeScript/wiki/Using-the-Compiler-API */
-interface TypeScript {
-  readonly convertCompilerOptionsFromJson: (options: unknown, base: string) => { readonly options: object };
-  readonly transpileModule: (
-    source: string,
-    options: { readonly fileName: string; readonly compilerOptions: object; readonly reportDiagnostics: true },
-  ) => { readonly outputText: string; readonly sourceMapText?: string; readonly diagnostics?: readonly unknown[] };
-}
-
 /** Reads, compiles and shortens code. */
 export class Loader {
   readonly #disk: Disk;
@@ -59,18 +45,8 @@ export class Loader {
   readonly #configs: TsConfigs;
   readonly #node: string;
   readonly #sourcemap: boolean;
-  readonly #typescript: (file: string) => string | undefined;
 
-  /** @param typescript where the TypeScript is that a file's project has installed */
-  constructor(
-    disk: Disk,
-    packages: Packages,
-    configs: TsConfigs,
-    node: string,
-    sourcemap: boolean,
-    typescript: (file: string) => string | undefined,
-  ) {
-    this.#typescript = typescript;
+  constructor(disk: Disk, packages: Packages, configs: TsConfigs, node: string, sourcemap: boolean) {
     this.#disk = disk;
     this.#packages = packages;
     this.#configs = configs;
@@ -92,12 +68,23 @@ export class Loader {
   }
 
   async #compile(file: string, source: string, loader: "ts" | "tsx" | "jsx"): Promise<Code> {
+    const { transform } = await import("esbuild");
     const options = this.#configs.options(file);
     const format = this.#typedFormat(file);
-    const decorated = options.emitDecoratorMetadata === true && /^\s*@\w/m.test(source);
-    const emitted = decorated ? this.#withMetadata(file, source, format) : undefined;
     try {
-      const { code, map } = emitted ?? (await this.#transform(file, source, loader, format));
+      const { code, map } = await transform(source, {
+        loader,
+        target: `node${this.#node}`,
+        platform: "node",
+        tsconfigRaw: { compilerOptions: withoutPaths(options) },
+        sourcefile: path.basename(file),
+        sourcemap: "external",
+        sourcesContent: this.#sourcemap,
+        legalComments: "none",
+        charset: "utf8",
+        keepNames: false,
+        ...(format === "commonjs" ? { format: "cjs" } : {}),
+      });
       const syntax = this.#parse(file, code, format);
       const lines = new Lines(code);
       const sources = new SourceMap(JSON.parse(map));
@@ -108,53 +95,12 @@ export class Loader {
           ? { line: origin.originalLine + 1, column: origin.originalColumn + 1 }
           : { line: 1, column: 1 };
       };
-      const withoutMetadata = decorated && emitted === undefined;
+      const withoutMetadata = options.emitDecoratorMetadata === true && /^\s*@\w/m.test(source);
       const link = `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString("base64")}`;
       return { syntax, text: this.#sourcemap ? code + link : strip(syntax), at, withoutMetadata };
     } catch (cause) {
       throw compileError(file, cause);
     }
-  }
-
-  async #transform(file: string, source: string, loader: "ts" | "tsx" | "jsx", format: Format): Promise<Compiled> {
-    const { transform } = await import("esbuild");
-    return transform(source, {
-      loader,
-      target: `node${this.#node}`,
-      platform: "node",
-      tsconfigRaw: { compilerOptions: withoutPaths(this.#configs.options(file)) },
-      sourcefile: path.basename(file),
-      sourcemap: "external",
-      sourcesContent: this.#sourcemap,
-      legalComments: "none",
-      charset: "utf8",
-      keepNames: false,
-      ...(format === "commonjs" ? { format: "cjs" } : {}),
-    });
-  }
-
-  /** What types are is TypeScript's knowledge: the project's own compiles such files, as its build would. */
-  #withMetadata(file: string, source: string, format: Format): Compiled | undefined {
-    const place = this.#typescript(file);
-    const typescript = place === undefined ? undefined : (createRequire(place)(place) as Partial<TypeScript>);
-    if (typescript?.transpileModule === undefined || typescript.convertCompilerOptionsFromJson === undefined)
-      return undefined;
-    const { moduleResolution: _found, jsx, ...options } = withoutPaths(this.#configs.options(file));
-    const json = {
-      ...options,
-      module: format === "commonjs" ? "commonjs" : "esnext",
-      jsx: jsx === undefined || jsx === "preserve" ? "react" : jsx,
-      sourceMap: true,
-      inlineSourceMap: false,
-      inlineSources: this.#sourcemap,
-    };
-    const { outputText, sourceMapText, diagnostics } = typescript.transpileModule(source, {
-      fileName: file,
-      compilerOptions: typescript.convertCompilerOptionsFromJson(json, path.dirname(file)).options,
-      reportDiagnostics: true,
-    });
-    if (diagnostics?.length !== 0 || sourceMapText === undefined) return undefined;
-    return { code: outputText.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n"), map: sourceMapText };
   }
 
   #parse(file: string, text: string, format: Format): Syntax {

@@ -132,10 +132,7 @@ class Tracer {
     });
     const configs = new TsConfigs(this.#disk, this.#root);
     this.#resolver = new Resolver(this.#disk, this.#packages, this.#root, project.target.node, configs.aliases);
-    this.#loader = new Loader(this.#disk, this.#packages, configs, project.target.node, project.sourcemap, (file) => {
-      const found = this.#resolver.resolve("typescript", file, "require");
-      return found.type === "file" ? found.file : undefined;
-    });
+    this.#loader = new Loader(this.#disk, this.#packages, configs, project.target.node, project.sourcemap);
   }
 
   async run(): Promise<Trace> {
@@ -486,7 +483,7 @@ class Tracer {
         severity: "warning",
         message: "emitDecoratorMetadata is not applied: classes have no design:type metadata",
         file: this.#relative(file),
-        hint: "install typescript 5 in the project, or compile with tsc and build what it writes",
+        hint: "compile with tsc and build what it writes",
       });
     }
     const own = this.#packages.isOwn(file);

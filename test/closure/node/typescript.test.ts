@@ -1,6 +1,4 @@
-import { existsSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import test from "ava";
 import { canIsolate, runIsolated, withFolder, writeEntries } from "../../support/image-run.ts";
 import { closureOf, type Files, writeFiles } from "../../support/node-app.ts";
@@ -41,29 +39,6 @@ for (const mode of ["bundle", "files"] as const) {
   run(`${mode}: TypeScript as ES modules`, async (t) => {
     t.is(await output(modules, mode), "a b 1 lazy\n");
   });
-}
-
-/** The programs of the corpus have TypeScript with a compiler that other programs can call. */
-const typescript = fileURLToPath(new URL("../../corpus/node_modules/typescript", import.meta.url));
-
-for (const sourcemap of [false, true]) {
-  run(
-    `decorators know types where the project has TypeScript, ${sourcemap ? "with" : "without"} source maps`,
-    async (t) => {
-      if (!existsSync(typescript)) return t.not(process.env.CI, "true");
-      const files = {
-        "package.json": '{"devDependencies":{"typescript":"5"}}',
-        "tsconfig.json":
-          '{"compilerOptions":{"module":"commonjs","target":"es2022","experimentalDecorators":true,"emitDecoratorMetadata":true}}',
-        "main.ts":
-          'import { Db, type Named } from "./db";\nconst seen: unknown[] = [];\n(Reflect as any).metadata = (key: string, value: any) => (target: any) => { seen.push(key, [value].flat().map((type: any) => type.name)); };\nfunction injectable(target: any) { seen.push(target.name); }\n@injectable\nclass Repo {\n  constructor(readonly db: Db, readonly name: string, readonly n: Named) {}\n}\nconsole.log(Repo.name, JSON.stringify(seen));',
-        "db.ts": "export class Db {}\nexport interface Named { name: string }",
-        "node_modules/typescript": `-> ${typescript}`,
-      };
-      const expected = 'Repo ["design:paramtypes",["Db","String","Object"],"Repo"]\n';
-      t.is(await output(files, "bundle", "main.ts", sourcemap), expected);
-    },
-  );
 }
 
 run("TypeScript that is found in a folder is compiled", async (t) => {
