@@ -3,7 +3,7 @@ import type { Context } from "./base/context.ts";
 import { type Diagnostic, diagnosticLine } from "./base/diagnostic.ts";
 import { SlimError } from "./base/error.ts";
 import { writeAtomically } from "./base/files.ts";
-import type { Launch, ProgramClosure } from "./closure/closure.ts";
+import type { ProgramClosure } from "./closure/closure.ts";
 import { formatClosureRecords, recordClosure } from "./closure/explain.ts";
 import { type Closure, layerNames } from "./closure/types.ts";
 import { composeImage, composeIndex } from "./image/image.ts";
@@ -13,11 +13,12 @@ import { Cache, defaultCacheDir } from "./layer/cache.ts";
 import { type BuiltLayer, buildLayer } from "./layer/layer.ts";
 import { knownPlaces, rememberPlaces } from "./layer/places.ts";
 import { type Plan, plan } from "./plan/plan.ts";
+import { aboutBase, checkBase, runConfig } from "./plan/run-config.ts";
 import { contextOf, type PlanCall, resolve } from "./resolve.ts";
 import { archiveStore, writeArchive } from "./store/archive.ts";
 import { type EngineName, engineStore } from "./store/engine.ts";
 import { folderStore } from "./store/folder.ts";
-import { RegistryClient, type RegistryOptions } from "./store/registry/index.ts";
+import { RegistryClient } from "./store/registry/index.ts";
 import type { Output } from "./store/types.ts";
 
 /** What to do with a build, beside what to build. */
@@ -30,8 +31,6 @@ export interface BuildCall extends PlanCall {
   readonly push?: boolean;
   /** Hand the image to a container engine under every tag: to this one, or to the first that answers. */
   readonly load?: boolean | EngineName;
-  /** How registries are talked to. */
-  readonly registry?: RegistryOptions;
   /** Plan and closure only: nothing is written but the cache. */
   readonly dryRun?: boolean;
   /** A file that says of every file of the image why it is there. */
@@ -60,6 +59,8 @@ export interface PlatformResult {
   readonly size?: number;
   /** Of all files together. */
   readonly unpackedSize: number;
+  /** The image under this one; its layers, named by their digests, are the first. */
+  readonly base?: { readonly name: string; readonly digest: string };
   readonly layers: readonly LayerResult[];
 }
 
@@ -89,9 +90,14 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
       hint: "-t ghcr.io/owner/name:tag",
     });
   }
-  const { sources, programs } = await timer.time("closure", resolve(context, cache, planned));
+  const { sources, programs } = await timer.time(
+    "closure",
+    resolve(context, cache, planned, { registry: call.registry }),
+  );
   const closures = programs.map(({ closure }) => closure);
-  const diagnostics = [...planned.diagnostics, ...diagnosticsOf(closures)];
+  const based = await Promise.all(programs.map(({ base }) => checkBase(planned.image, base)));
+  const found = [...closures.flatMap((closure) => closure.diagnostics), ...based.flat()];
+  const diagnostics = [...planned.diagnostics, ...eachOnce(found)];
   refuseWarnings(planned, diagnostics);
   const { tags } = planned;
   if (call.dryRun) {
@@ -114,7 +120,7 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
 }
 
 interface Built {
-  readonly closure: Closure;
+  readonly program: ProgramClosure;
   readonly image: Image;
   readonly layers: readonly BuiltLayer[];
 }
@@ -132,28 +138,30 @@ async function imagesOf(
 }
 
 async function imageOf(context: Context, cache: Cache, planned: Plan, program: ProgramClosure): Promise<Built> {
-  const { closure, launch } = program;
+  const { closure, launch, base } = program;
   const layers = await layersOf(context, cache, planned, closure);
   const image = composeImage({
     platform: closure.platform,
     created: new Date(planned.image.epoch * 1000).toISOString().replace(".000Z", "Z"),
-    config: imageConfig(planned, launch),
+    config: runConfig(planned.image, launch, base),
     layers,
-    annotations: planned.image.annotations,
+    annotations: { ...aboutBase(base), ...planned.image.annotations },
+    base,
   });
-  return { closure, image, layers };
+  return { program, image, layers };
 }
 
 /** One platform is an image, several are an index. */
 function artifactOf(built: readonly Built[], planned: Plan): Artifact {
   const images = built.map(({ image }) => image);
   const [first] = images;
-  return first !== undefined && images.length === 1 ? first : composeIndex(images, planned.image.annotations);
+  return first !== undefined && images.length === 1
+    ? first
+    : composeIndex(images, { ...aboutBase(built[0]?.program.base), ...planned.image.annotations });
 }
 
 /** What is said of several platforms is said once. */
-function diagnosticsOf(closures: readonly Closure[]): readonly Diagnostic[] {
-  const all = closures.flatMap((closure) => closure.diagnostics);
+function eachOnce(all: readonly Diagnostic[]): readonly Diagnostic[] {
   return [...new Map(all.map((diagnostic) => [JSON.stringify(diagnostic), diagnostic])).values()];
 }
 
@@ -168,20 +176,6 @@ async function layersOf(context: Context, cache: Cache, planned: Plan, closure: 
       return buildLayer(context, cache, name, entries, options);
     }),
   );
-}
-
-/** How the closure wants the image to be run. */
-function imageConfig({ image }: Plan, launch: Launch) {
-  const env = { ...launch.env, ...image.env };
-  return {
-    User: image.user,
-    ...(image.ports.length > 0 ? { ExposedPorts: Object.fromEntries(image.ports.map((port) => [port, {}])) } : {}),
-    Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
-    Entrypoint: launch.entrypoint,
-    ...(image.cmd === undefined ? {} : { Cmd: image.cmd }),
-    WorkingDir: image.workdir ?? launch.workdir,
-    ...(Object.keys(image.labels).length > 0 ? { Labels: image.labels } : {}),
-  };
 }
 
 async function write(
@@ -211,20 +205,27 @@ async function write(
 
 /** Leaves behind why each file is there, for `slim explain`. */
 async function keepClosures(cache: Cache, { closureFile }: BuildCall, built: readonly Built[]): Promise<void> {
-  const records = built.map(({ closure, image }) => [image.descriptor.digest, recordClosure(closure)] as const);
+  const records = built.map(({ program, image }) => [image.descriptor.digest, recordClosure(program.closure)] as const);
   for (const [digest, record] of records) await cache.put("closure", digest, record);
   if (closureFile === undefined) return;
   const text = formatClosureRecords(Object.fromEntries(records));
   await writeAtomically(closureFile, (handle) => handle.writeFile(text));
 }
 
-function platformResult({ closure, image, layers }: Built): PlatformResult {
+function platformResult({ program, image, layers }: Built): PlatformResult {
+  const { closure, base } = program;
+  const below = (base?.layers ?? []).map((layer, place) => ({
+    ...layer,
+    cached: true,
+    files: base?.filesIn(place) ?? 0,
+  }));
   return {
     platform: formatPlatform(closure.platform),
     digest: image.descriptor.digest,
-    size: layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
+    size: image.layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
     unpackedSize: unpackedSize(closure),
-    layers: layers.map(({ name, descriptor, diffId, files, cached }) => ({
+    ...(base === undefined ? {} : { base: { name: base.where, digest: base.digest } }),
+    layers: [...below, ...layers].map(({ name, descriptor, diffId, files, cached }) => ({
       name,
       digest: descriptor.digest,
       diffId,
@@ -237,8 +238,13 @@ function platformResult({ closure, image, layers }: Built): PlatformResult {
 }
 
 function unpackedSize(closure: Closure): number {
-  let size = 0;
-  for (const { entry } of closure.entries.values()) if (entry.type === "file") size += entry.content.size;
+  let size = closure.base?.bytes ?? 0;
+  const inodes = new Set<string>();
+  for (const { entry } of closure.entries.values()) {
+    if (entry.type !== "file" || (entry.inode !== undefined && inodes.has(entry.inode))) continue;
+    if (entry.inode !== undefined) inodes.add(entry.inode);
+    size += entry.content.size;
+  }
   return size;
 }
 

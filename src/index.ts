@@ -2,7 +2,16 @@ export type { Context, ProgressEvent } from "./base/context.ts";
 export type { Diagnostic, Severity } from "./base/diagnostic.ts";
 export { type ErrorCode, type ErrorDetail, SlimError } from "./base/error.ts";
 export { type BuildCall, type BuildResult, build, type LayerResult, type PlatformResult } from "./build.ts";
-export type { BundledModule, Closure, ClosureEntry, Component, LayerName, Reason } from "./closure/types.ts";
+export type { TracedFile } from "./closure/node/traced.ts";
+export type {
+  BundledModule,
+  Closure,
+  ClosureBase,
+  ClosureEntry,
+  Component,
+  LayerName,
+  Reason,
+} from "./closure/types.ts";
 export type { Digest } from "./image/digest.ts";
 export type { Platform } from "./image/platform.ts";
 export type {
@@ -41,3 +50,4 @@ export {
 } from "./store/registry/index.ts";
 export type { Output, Store } from "./store/types.ts";
 export { type Validation, validate } from "./store/validate.ts";
+export { type TraceCall, type TraceResult, trace } from "./trace.ts";

@@ -5,7 +5,7 @@ import { contextOf, type PlanCall, resolve } from "./resolve.ts";
 import { formatChange, isOlder, type LockChange, lockChanges } from "./sources/lock.ts";
 
 export interface LockCall extends PlanCall {
-  /** What is resolved anew although it is locked: `true` for everything, or names of packages, or `node`. */
+  /** What is resolved anew although it is locked: `true` for everything, or names of packages, `node`, or `base`. */
   readonly update?: boolean | readonly string[];
 }
 
@@ -24,7 +24,7 @@ export async function lock(call: LockCall = {}): Promise<LockResult> {
   const cache = new Cache(call.cacheDir ?? defaultCacheDir(context.env));
   const planned = await plan(context, call.cwd ?? process.cwd(), call, call.config);
   const forget = update === true ? "all" : update === false ? [] : update;
-  const { sources } = await resolve(context, cache, planned, forget);
+  const { sources } = await resolve(context, cache, planned, { forget, registry: call.registry });
   const changes = lockChanges(sources.before, sources.lock);
   const older = changes.filter(isOlder);
   if (older.length > 0) {

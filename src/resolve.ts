@@ -6,7 +6,8 @@ import type { Cache } from "./layer/cache.ts";
 import type { BuildOptions } from "./plan/options.ts";
 import type { Plan } from "./plan/plan.ts";
 import { formatChange, lockChanges } from "./sources/lock.ts";
-import { Sources } from "./sources/sources.ts";
+import { Sources, type SourcesOptions } from "./sources/sources.ts";
+import type { RegistryOptions } from "./store/registry/index.ts";
 
 /** What every call of the library says beside what to build. */
 export interface PlanCall extends BuildOptions {
@@ -17,6 +18,8 @@ export interface PlanCall extends BuildOptions {
   readonly cacheDir?: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (event: ProgressEvent) => void;
+  /** How registries are talked to. */
+  readonly registry?: RegistryOptions;
   /** Environment variables that are consulted. Default: those of the process. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
@@ -43,15 +46,14 @@ export async function resolve(
   context: Context,
   cache: Cache,
   planned: Plan,
-  forget?: readonly string[] | "all",
+  options: Pick<SourcesOptions, "forget" | "registry"> = {},
 ): Promise<Resolved> {
-  const options = forget === undefined ? planned : { ...planned, forget };
-  const sources = await Sources.open(context, cache, options, trimFile);
+  const sources = await Sources.open(context, cache, { ...planned, ...options }, trimFile);
   try {
     return { sources, programs: await closuresOf(context, sources, planned) };
   } catch (error) {
     if (!planned.frozen || !(error instanceof SlimError) || error.code !== "LOCK") throw error;
-    throw (await wouldChange(context, cache, planned)) ?? error;
+    throw (await wouldChange(context, cache, planned, options)) ?? error;
   }
 }
 
@@ -67,8 +69,13 @@ async function closuresOf(context: Context, sources: Sources, { targets, ground 
 }
 
 /** All that a build that is not frozen would write into the lock; undefined when that cannot be found out. */
-async function wouldChange(context: Context, cache: Cache, planned: Plan): Promise<SlimError | undefined> {
-  const { sources } = await resolve(context, cache, { ...planned, frozen: false }).catch(() => ({
+async function wouldChange(
+  context: Context,
+  cache: Cache,
+  planned: Plan,
+  options: Pick<SourcesOptions, "registry">,
+): Promise<SlimError | undefined> {
+  const { sources } = await resolve(context, cache, { ...planned, frozen: false }, options).catch(() => ({
     sources: undefined,
   }));
   if (sources === undefined) return undefined;

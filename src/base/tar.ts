@@ -7,20 +7,20 @@ import { CHUNK } from "./files.ts";
  */
 export interface TarMember {
   readonly path: string;
-  readonly type: "file" | "directory" | "symlink";
+  readonly type: "file" | "link" | "directory" | "symlink";
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
   readonly mtime: number;
   /** Bytes of a file. */
   readonly size: number;
-  /** Target of a symbolic link. */
+  /** Target of a symbolic link; of a hard link the path of a member before it. */
   readonly target?: string;
   readonly open?: () => AsyncIterable<Uint8Array>;
 }
 
 const BLOCK = 512;
-const typeflags = { file: "0", symlink: "2", directory: "5", pax: "x" } as const;
+const typeflags = { file: "0", link: "1", symlink: "2", directory: "5", pax: "x" } as const;
 
 /**
  * Writes a tar in the POSIX ustar format, with a pax header only for what ustar cannot say
@@ -161,7 +161,7 @@ export async function* readTarHeaders(
     }
     at = offset + size + (-size & (BLOCK - 1));
   }
-  throw bad("is truncated: the end of the archive is missing");
+  throw bad(total < BLOCK ? "is not a tar archive" : "is truncated: the end of the archive is missing");
 }
 
 const MAX_PAX = 1 << 20;

@@ -165,8 +165,13 @@ function reference({ digest, tags }: BuildResult): string {
 }
 
 function summarise(terminal: Terminal, { platforms, timings, outputs }: BuildResult, parsed: Arguments): void {
-  for (const { platform, layers, size, unpackedSize } of platforms) {
-    for (const layer of layers) {
+  for (const { platform, layers, size, unpackedSize, base } of platforms) {
+    const below = layers.filter(({ name, digest }) => name === digest);
+    if (base !== undefined && below.length > 0) {
+      const bytes = below.reduce((sum, layer) => sum + layer.size, 0);
+      terminal.note(`base  ${formatBytes(bytes).padStart(9)}  ${below.length} layers of ${base.name}@${base.digest}`);
+    }
+    for (const layer of layers.filter((one) => !below.includes(one))) {
       const cached = layer.cached ? ", cached" : "";
       terminal.note(`${layer.name.padEnd(5)} ${formatBytes(layer.size).padStart(9)}  ${layer.files} files${cached}`);
     }

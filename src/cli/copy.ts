@@ -18,7 +18,10 @@ export const copyCommand: Command = (surroundings) => ({
       .positional("destination", { type: "string", describe: "the same", demandOption: true })
       .options({
         platform: { type: "string", describe: "only the image for this platform" },
-        referrers: { type: "boolean", describe: "also signatures and attestations that refer to it" },
+        referrers: {
+          type: "boolean",
+          describe: "signatures and attestations must come along; --no-referrers leaves them",
+        },
         json: { type: "boolean", describe: "what was done, as JSON on stdout" },
       }),
   handler: async (parsed: Arguments) => {

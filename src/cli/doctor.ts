@@ -1,6 +1,9 @@
+import type { Context } from "../base/context.ts";
+import { SlimError } from "../base/error.ts";
 import { Cache, defaultCacheDir } from "../layer/cache.ts";
 import { findRoots } from "../sources/debian/mirror.ts";
-import { type Diagnosis, RegistryClient } from "../store/registry/index.ts";
+import { answeringEngines } from "../store/engine.ts";
+import { type Diagnosis, listLogins, RegistryClient, type RegistryOptions } from "../store/registry/index.ts";
 import { type Command, contextOf } from "./command.ts";
 import { type RegistryArguments, registryOptions, withRegistryOptions } from "./registry-options.ts";
 import { formatBytes } from "./terminal.ts";
@@ -16,7 +19,8 @@ export const doctorCommand: Command = (surroundings) => ({
     const print = (value: unknown, text: string) =>
       process.stdout.write(parsed.json ? `${JSON.stringify(value, null, 2)}\n` : text);
     if (parsed.ref === undefined) {
-      const machine = await describeMachine();
+      const machine = await describeMachine(contextOf(surroundings), await registryOptions(parsed));
+      surroundings.terminal.done();
       print(machine, lines(Object.entries(machine)));
       return;
     }
@@ -34,7 +38,7 @@ export const doctorCommand: Command = (surroundings) => ({
   },
 });
 
-async function describeMachine(): Promise<Readonly<Record<string, string>>> {
+async function describeMachine(context: Context, options: RegistryOptions): Promise<Readonly<Record<string, string>>> {
   const cache = new Cache(defaultCacheDir(process.env));
   const { files, bytes } = await cache.usage();
   const mirror = await findRoots(undefined, process.env).then(
@@ -45,6 +49,11 @@ async function describeMachine(): Promise<Readonly<Record<string, string>>> {
     node: `${process.version} ${process.platform}/${process.arch}`,
     cache: `${cache.dir}: ${files} files, ${formatBytes(bytes)}`,
     debian: mirror,
+    engines: (await answeringEngines(context)).join(", ") || "none answers",
+    credentials: await listLogins(context, options).then(
+      (logins) => logins.join(", ") || "none found",
+      (error: unknown) => (error instanceof SlimError ? error.toLine() : Promise.reject(error)),
+    ),
   };
 }
 

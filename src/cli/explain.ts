@@ -34,7 +34,7 @@ export const explainCommand: Command = (surroundings) => ({
     const result = parsed.path === undefined ? explainSizes(record) : explainPath(record, parsed.path);
     if (parsed.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
     else if (parsed.path === undefined) process.stdout.write(formatSizes(explainSizes(record)));
-    else process.stdout.write(formatChain(explainPath(record, parsed.path)));
+    else process.stdout.write(formatChain(record, explainPath(record, parsed.path)));
   },
 });
 
@@ -69,12 +69,14 @@ async function findRecord(surroundings: Surroundings, parsed: Arguments): Promis
   });
 }
 
-function formatChain(steps: readonly Step[]): string {
+function formatChain({ base, files }: ClosureRecord, steps: readonly Step[]): string {
+  const based = new Set(files.flatMap(({ layer, path }) => (layer === "base" ? path : [])));
   return steps
     .map(({ path, reason }, depth) => {
       const { kind, what, file, line } = reason;
       const place = file === undefined ? "" : `  ${file}${line === undefined ? "" : `:${line}`}`;
-      return `${"  ".repeat(depth)}${path}  ${kind}${what === undefined ? "" : ` ${what}`}${place}\n`;
+      const owner = based.has(path) ? `  (of the base ${base?.name})` : "";
+      return `${"  ".repeat(depth)}${path}  ${kind}${what === undefined ? "" : ` ${what}`}${place}${owner}\n`;
     })
     .join("");
 }

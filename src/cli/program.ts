@@ -28,7 +28,7 @@ export const pathPositional = {
 
 export const programOptions = {
   platform: { type: "string", describe: "for example linux/amd64,linux/arm64" },
-  base: { type: "string", describe: "where libraries come from: debian, host or scratch" },
+  base: { type: "string", describe: "an image to build on; or debian, host or scratch for libraries alone" },
   sysroot: { type: "string", describe: "a folder to take libraries from" },
   package: { type: "string", describe: "a Debian package to add; repeatable" },
   node: { type: "string", describe: 'a version, the path of a node binary, or "host"' },

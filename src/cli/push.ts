@@ -44,7 +44,9 @@ export function printOutputs(terminal: Terminal, outputs: readonly Output[], jso
 
 /** What a push or a load did, in a line. */
 export function outputLine(output: Extract<Output, { type: "registry" | "engine" }>): string {
-  if (output.type === "engine") return `${output.refs.join(", ")}: loaded into ${output.engine}`;
+  if (output.type === "engine") {
+    return `${output.refs.join(", ")}: loaded into ${output.engine} (${formatBytes(output.sentBytes)} sent)`;
+  }
   const { ref, uploadedBlobs, uploadedBytes, mountedBlobs, skippedBlobs } = output;
   const sent = `${uploadedBlobs} blobs sent (${formatBytes(uploadedBytes)})`;
   return `${ref}: ${sent}, ${mountedBlobs} mounted, ${skippedBlobs} already there`;

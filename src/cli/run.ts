@@ -11,6 +11,7 @@ import { lockCommand } from "./lock.ts";
 import { loginCommand, logoutCommand } from "./login.ts";
 import { pushCommand } from "./push.ts";
 import { Terminal } from "./terminal.ts";
+import { traceCommand } from "./trace.ts";
 import { validateCommand } from "./validate.ts";
 
 /** Exit codes: 1 for what a person can act on, 2 for a command line that means nothing. */
@@ -28,6 +29,7 @@ export async function run(args: readonly string[], version: string): Promise<voi
     pushCommand,
     copyCommand,
     lockCommand,
+    traceCommand,
     inspectCommand,
     validateCommand,
     explainCommand,
@@ -47,7 +49,7 @@ export async function run(args: readonly string[], version: string): Promise<voi
     .strict()
     .version(version)
     .alias("help", "h")
-    .parserConfiguration({ "duplicate-arguments-array": true, "camel-case-expansion": false })
+    .parserConfiguration({ "duplicate-arguments-array": true, "camel-case-expansion": false, "populate--": true })
     .wrap(Math.min(100, process.stdout.columns ?? 100))
     .exitProcess(false)
     .fail((message, error) => {

@@ -79,6 +79,8 @@ function machineFiles(program: string): LibraryFiles {
   const machine = hostRoot("/");
   return {
     at: async (place) => {
+      // What a base has there, a link say, is not on the way.
+      if (place === folder) return { type: "folder" };
       if (!place.startsWith(`${folder}/`)) return undefined;
       const file = place.slice(folder.length);
       if (file !== program && isGlibc(path.basename(file))) return undefined;

@@ -3,18 +3,21 @@ import type { Context } from "../base/context.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { SlimError } from "../base/error.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
+import type { BaseImage } from "../sources/base/bases.ts";
 import { debianArchitecture } from "../sources/debian/architecture.ts";
 import type { Sources } from "../sources/sources.ts";
 import { type Binary, binaryClosure } from "./binary.ts";
 import { composeClosure } from "./compose.ts";
-import { findFile, type LibraryFiles } from "./elf/files.ts";
+import { findFile, type LibraryFiles, overlay } from "./elf/files.ts";
 import { type NodeProject, nodeClosure } from "./node/index.ts";
-import { findRuntime, nodePath, type RuntimeRequest } from "./node/runtime.ts";
+import { findRuntime, type RuntimeRequest } from "./node/runtime.ts";
 import { contentFile } from "./system/content.ts";
 import { certificatesPath, DebianFiles } from "./system/debian-files.ts";
 import { DebianGround } from "./system/debian-ground.ts";
 import { FolderGround, type Ground, noGround } from "./system/ground.ts";
+import { ImageGround } from "./system/image-ground.ts";
 import { refuseProblems, takeLibraries } from "./system/libraries.ts";
+import { composeOnBase, isInBase, placeOnBase } from "./system/on-base.ts";
 import { missingInterpreters, type TakenPackages, takePackages } from "./system/packages.ts";
 import { rootfs } from "./system/rootfs.ts";
 import type { Closure, ClosureEntry, ClosurePart } from "./types.ts";
@@ -45,8 +48,15 @@ export type Program = NodeProgram | BinaryProgram | PackagedProgram;
 
 /** What lies under the program. */
 export interface GroundRequest {
-  /** Where libraries come from: Debian, a folder (`/` is this machine), or nowhere. */
-  readonly libraries: "debian" | "scratch" | { readonly folder: string };
+  /**
+   * Where libraries come from: Debian, a folder (`/` is this machine), nowhere, or an image that has them, as
+   * `openStore` reads it.
+   */
+  readonly libraries:
+    | "debian"
+    | "scratch"
+    | { readonly folder: string }
+    | { readonly image: string; readonly cwd: string };
   /** Debian packages to add. */
   readonly packages: readonly string[];
 }
@@ -54,13 +64,17 @@ export interface GroundRequest {
 /** How the program is started. */
 export interface Launch {
   readonly entrypoint: readonly string[];
-  readonly workdir: string;
+  /** Undefined where the program does not mind. */
+  readonly workdir: string | undefined;
+  /** What is set unless the base or the user sets it. */
   readonly env: Readonly<Record<string, string>>;
 }
 
 export interface ProgramClosure {
   readonly closure: Closure;
   readonly launch: Launch;
+  /** What the closure is put on. */
+  readonly base: BaseImage | undefined;
 }
 
 /** Where programs look for others by default, as Docker sets it. */
@@ -89,24 +103,25 @@ async function closureOfNode(
   system: System,
   program: NodeProgram,
 ): Promise<ProgramClosure> {
-  const { platform } = system;
-  const runtime = await findRuntime(sources, program.runtime, platform);
-  const [app, { part }] = await Promise.all([
-    nodeClosure(context, { ...program, target: { node: runtime.version, platform } }),
+  const { platform, image } = system;
+  const runtime = await findRuntime(sources, program.runtime, platform, image);
+  const [app, part] = await Promise.all([
+    nodeClosure(context, { ...program, target: { node: runtime.version, platform, libc: runtime.libc } }, sources),
     runtime.load(),
     system.takeDefaults(),
   ]);
-  const own = filesOf([...part.entries, ...app.entries]);
-  for (const place of [nodePath, ...app.entries.map(({ entry }) => entry.path).filter(isAddon)]) {
+  const own = system.filesOf([...part.entries, ...app.entries]);
+  for (const place of [runtime.path, ...app.entries.map(({ entry }) => entry.path).filter(isAddon)]) {
     await system.takeNeeds(own, place);
   }
   return {
-    closure: await system.compose([rootfs(), part, app]),
+    closure: await system.compose([system.rootfs(), part, app]),
     launch: {
-      entrypoint: [nodePath, ...program.nodeOptions, app.entrypoint],
+      entrypoint: [runtime.path, ...program.nodeOptions, app.entrypoint],
       workdir: path.posix.join("/app", path.relative(program.root, program.folder).split(path.sep).join("/")),
-      env: { PATH, NODE_ENV: "production", SSL_CERT_FILE: certificatesPath },
+      env: { PATH, NODE_ENV: "production", SSL_CERT_FILE: system.certificates },
     },
+    base: image?.base,
   };
 }
 
@@ -118,26 +133,28 @@ async function closureOfBinary(sources: Sources, system: System, program: Binary
   if (!program.bare) await system.takeDefaults();
   const binary = await binaryClosure(system.ground, sources.cache, program);
   return {
-    closure: await system.compose(program.bare ? [binary] : [rootfs(), binary]),
+    closure: await system.compose(program.bare ? [binary] : [system.rootfs(), binary]),
     launch: {
       entrypoint: [binary.entrypoint],
-      workdir: "/",
-      env: program.bare ? { PATH } : { PATH, SSL_CERT_FILE: certificatesPath },
+      workdir: undefined,
+      env: program.bare ? { PATH } : { PATH, SSL_CERT_FILE: system.certificates },
     },
+    base: system.image?.base,
   };
 }
 
 async function closureOfPackaged(system: System, { entry }: PackagedProgram): Promise<ProgramClosure> {
   await system.takeDefaults();
-  const closure = await system.compose([rootfs()]);
-  if ((await findFile(filesOf([...closure.entries.values()]), entry)) === undefined) {
+  const closure = await system.compose([system.rootfs()]);
+  if (!(await system.hasFile(closure, entry))) {
     const programs = [...closure.entries.keys()].filter((place) => /^\/usr\/s?bin\//.test(place)).slice(0, 12);
     throw new SlimError("NOT_FOUND", "no package has the entry", {
       where: entry,
       ...(programs.length === 0 ? {} : { hint: `there are ${programs.join(", ")}` }),
     });
   }
-  return { closure, launch: { entrypoint: [entry], workdir: "/", env: { PATH, SSL_CERT_FILE: certificatesPath } } };
+  const launch = { entrypoint: [entry], workdir: undefined, env: { PATH, SSL_CERT_FILE: system.certificates } };
+  return { closure, launch, base: system.image?.base };
 }
 
 /** What is put under a program on one platform. */
@@ -165,30 +182,51 @@ class System {
         (await sources.debian.libraryPackage(architecture, path.posix.basename(name)).catch(() => undefined));
       return owner ? `Debian has it in ${owner}: --base debian brings it` : "ship it beside the program";
     };
-    if (libraries === "scratch" || (libraries === "debian" && architecture === undefined)) {
-      return new System(platform, noGround(hint), taken, { scripts: [], diagnostics: [] });
-    }
-    if (libraries !== "debian") {
+    const nothing = { scripts: [], diagnostics: [] };
+    if (libraries === "scratch") return new System(platform, noGround(hint), taken, nothing);
+    if (typeof libraries === "object" && "folder" in libraries) {
       const ground = await FolderGround.open(libraries.folder, hint);
-      return new System(platform, ground, taken, { scripts: [], diagnostics: hostDiagnostics(libraries.folder) });
+      return new System(platform, ground, taken, { ...nothing, diagnostics: hostDiagnostics(libraries.folder) });
     }
-    const ground = new DebianGround(sources.debian, architecture as string, taken as DebianFiles);
-    const about = { taken: taken as DebianFiles, ground };
-    return new System(
-      platform,
-      ground,
-      taken,
-      await takePackages(sources.debian, architecture as string, packages, about),
-    );
+    const debian = taken && new DebianGround(sources.debian, architecture as string, taken);
+    const ground =
+      libraries === "debian"
+        ? debian
+        : await ImageGround.open(await sources.bases.image(libraries.image, libraries.cwd, platform), debian);
+    if (ground === undefined || taken === undefined) {
+      if (packages.length > 0) throw noDebian(platform);
+      return new System(platform, ground ?? noGround(hint), taken, nothing);
+    }
+    const added = await takePackages(sources.debian, architecture as string, packages, { taken, ground });
+    return new System(platform, ground, taken, added);
+  }
+
+  /** The base, where the ground is one. */
+  get image(): ImageGround | undefined {
+    return this.ground instanceof ImageGround ? this.ground : undefined;
+  }
+
+  /** Where the image has the certificates it trusts. */
+  get certificates(): string {
+    return this.image?.certificates ?? certificatesPath;
+  }
+
+  /** Accounts and folders, as far as the base does not have them. */
+  rootfs(): ClosurePart {
+    const { image } = this;
+    return image === undefined ? rootfs() : rootfs((place) => image.has(place));
+  }
+
+  /** Entries as a loader sees them where they come to lie. */
+  filesOf(entries: readonly ClosureEntry[]): LibraryFiles {
+    const { image } = this;
+    return filesOf(image === undefined ? entries : entries.map((entry) => placeOnBase(image, entry)));
   }
 
   /** Certificates, whatever is under the program. */
   async takeDefaults(): Promise<void> {
-    if (this.#taken === undefined) {
-      throw new SlimError("PLATFORM", `Debian has nothing for ${formatPlatform(this.platform)}`, {
-        hint: "a static program can be built with --bare",
-      });
-    }
+    if (this.image?.certificates !== undefined) return;
+    if (this.#taken === undefined) throw noDebian(this.platform);
     await this.#taken.takeCertificates();
   }
 
@@ -201,15 +239,30 @@ class System {
 
   /** Everything together, with what was taken of the system. */
   async compose(parts: readonly ClosurePart[]): Promise<Closure> {
-    const { ground } = this;
+    const { ground, image } = this;
     const folder: ClosurePart[] = ground instanceof FolderGround ? [await ground.part()] : [];
-    const debian = this.#taken === undefined ? [] : [await this.#taken.part(ground instanceof DebianGround)];
+    const isDebian = image?.isDebian ?? ground instanceof DebianGround;
+    const debian =
+      this.#taken === undefined ? [] : [await this.#taken.part(isDebian, image && ((entry) => isInBase(image, entry)))];
+    const all = [...parts, ...debian, ...folder];
+    const closure = image === undefined ? composeClosure(this.platform, all) : composeOnBase(this.platform, image, all);
     const { scripts, diagnostics } = this.#packages;
-    const closure = composeClosure(this.platform, [...parts, ...debian, ...folder]);
-    const files = filesOf([...closure.entries.values()]);
-    const missing = await missingInterpreters(scripts, async (place) => (await findFile(files, place)) !== undefined);
+    const missing = await missingInterpreters(scripts, (place) => this.hasFile(closure, place));
     return { ...closure, diagnostics: [...closure.diagnostics, ...this.#diagnostics, ...diagnostics, ...missing] };
   }
+
+  /** Whether the image of a closure has a file, links followed. */
+  async hasFile({ entries }: Closure, place: string): Promise<boolean> {
+    const own = filesOf([...entries.values()]);
+    const files = this.image === undefined ? own : overlay([own, this.image.own]);
+    return (await findFile(files, place)) !== undefined;
+  }
+}
+
+function noDebian(platform: Platform): SlimError {
+  return new SlimError("PLATFORM", `Debian has nothing for ${formatPlatform(platform)}`, {
+    hint: "a static program can be built with --bare",
+  });
 }
 
 function hostDiagnostics(folder: string): Diagnostic[] {

@@ -4,15 +4,18 @@ import { type BundledModule, type Closure, type Component, type LayerName, layer
 
 /** A closure as it is kept beside an image: what is there and why, without the bytes. */
 export interface ClosureRecord {
+  /** What it is put on; of its files the record has those that something asks for. */
+  readonly base?: { readonly name: string; readonly digest: string; readonly files: number; readonly bytes: number };
   readonly files: readonly FileRecord[];
   readonly components: readonly Component[];
 }
 
 export interface FileRecord {
   readonly path: string;
-  readonly layer: LayerName;
+  readonly layer: LayerName | "base";
+  /** Of the base, its digest. */
   readonly purl: string;
-  /** Bytes; 0 for what is no regular file. */
+  /** Bytes; 0 for what is no regular file, and for what counts as the base's. */
   readonly size: number;
   readonly reasons: readonly Reason[];
   readonly modules?: readonly BundledModule[];
@@ -30,7 +33,13 @@ export function recordClosure(closure: Closure): ClosureRecord {
       reasons,
       ...(modules === undefined ? {} : { modules }),
     }));
-  return { files, components: [...closure.components.values()] };
+  const components = [...closure.components.values()];
+  if (closure.base === undefined) return { files, components };
+  const { used, ...base } = closure.base;
+  const based = [...used].map(([path, reasons]) => {
+    return { path, layer: "base", purl: base.digest, size: 0, reasons } as const;
+  });
+  return { base, files: [...files, ...based], components };
 }
 
 /** The records of one or more images, by the digest of each. */
@@ -77,9 +86,10 @@ export function explainPath(record: ClosureRecord, path: string): readonly Step[
   for (const file of record.files) reasons.set(file.path, [...file.reasons, ...(reasons.get(file.path) ?? [])]);
   if (!reasons.has(path)) {
     const similar = [...reasons.keys()].filter((one) => one.endsWith(`/${path.replace(/^.*\//, "")}`)).slice(0, 3);
-    throw new SlimError("NOT_FOUND", "is not in the image", {
+    const what = record.base === undefined ? "is not in the image" : "is not what slim put into the image";
+    throw new SlimError("NOT_FOUND", what, {
       where: path,
-      hint: similar.length > 0 ? `did you mean ${similar.join(" or ")}?` : undefined,
+      hint: similar.length > 0 ? `did you mean ${similar.join(" or ")}?` : hintOfBase(record),
     });
   }
   // Breadth first, from the path upwards, until something was not asked for by another file.
@@ -96,6 +106,10 @@ export function explainPath(record: ClosureRecord, path: string): readonly Step[
   return [];
 }
 
+function hintOfBase({ base }: ClosureRecord): string | undefined {
+  return base === undefined ? undefined : `if it is there, it is of the base ${base.name}, and nothing asks for it`;
+}
+
 function chain(first: Step, below: ReadonlyMap<string, Step | undefined>): readonly Step[] {
   const steps = [first];
   for (let step = below.get(first.path); step !== undefined; step = below.get(step.path)) steps.push(step);
@@ -105,7 +119,7 @@ function chain(first: Step, below: ReadonlyMap<string, Step | undefined>): reado
 /** What a component takes in the image. */
 export interface Share {
   readonly purl: string;
-  readonly layer: LayerName;
+  readonly layer: LayerName | "base";
   /** Files, and modules inside bundles. */
   readonly files: number;
   readonly bytes: number;
@@ -113,19 +127,25 @@ export interface Share {
 
 /** The size of an image by layer and component, the largest first. */
 export function explainSizes(record: ClosureRecord): readonly Share[] {
-  const shares = new Map<string, { purl: string; layer: LayerName; files: number; bytes: number }>();
+  const shares = new Map<string, Share>();
   const add = (purl: string, layer: LayerName, bytes: number) => {
     const key = `${layer} ${purl}`;
     const share = shares.get(key) ?? { purl, layer, files: 0, bytes: 0 };
     shares.set(key, { ...share, files: share.files + 1, bytes: share.bytes + bytes });
   };
+  const { base } = record;
+  if (base !== undefined) {
+    const { name, digest, ...size } = base;
+    shares.set("base", { purl: name.includes("@") ? name : `${name}@${digest}`, layer: "base", ...size });
+  }
   for (const { purl, layer, size, modules = [] } of record.files) {
+    if (layer === "base") continue;
     const inside = modules.reduce((sum, module) => sum + module.size, 0);
     add(purl, layer, Math.max(0, size - inside));
     for (const module of modules) add(module.purl, layer, module.size);
   }
+  const order: readonly Share["layer"][] = ["base", ...layerNames];
   return [...shares.values()].sort(
-    (a, b) =>
-      layerNames.indexOf(a.layer) - layerNames.indexOf(b.layer) || b.bytes - a.bytes || compareStrings(a.purl, b.purl),
+    (a, b) => order.indexOf(a.layer) - order.indexOf(b.layer) || b.bytes - a.bytes || compareStrings(a.purl, b.purl),
   );
 }

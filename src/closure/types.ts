@@ -28,6 +28,7 @@ export interface Reason {
     | "dlopen"
     | "link" // the target or the carrier of a symbolic link
     | "include" // the user asked
+    | "trace" // a run of the app needed it
     | "preset" // the default root file system
     | "metadata"; // package databases and licences
   /** Path in the image of the file that asked; none for what the user or a preset asked for. */
@@ -67,9 +68,22 @@ export interface ClosurePart {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** What lies under a closure: an image that has some of its files already. */
+export interface ClosureBase {
+  /** Its reference, or what it was asked for by. */
+  readonly name: string;
+  readonly digest: string;
+  /** Regular files, and their bytes. */
+  readonly files: number;
+  readonly bytes: number;
+  /** Its files that something in the closure asks for, by path. */
+  readonly used: ReadonlyMap<string, readonly Reason[]>;
+}
+
 /** The files of the image for one platform, by path, parents first. */
 export interface Closure {
   readonly platform: Platform;
+  readonly base?: ClosureBase;
   readonly entries: ReadonlyMap<string, ClosureEntry>;
   readonly components: ReadonlyMap<string, Component>;
   readonly diagnostics: readonly Diagnostic[];

@@ -1,4 +1,5 @@
 import { digestOf } from "./digest.ts";
+import { inheritHistory } from "./inherit.ts";
 import { formatPlatform, type Platform } from "./platform.ts";
 import {
   type Annotations,
@@ -20,11 +21,17 @@ export interface ImageParts {
   readonly config: NonNullable<ImageConfig["config"]>;
   readonly layers: readonly Layer[];
   readonly annotations: Annotations;
+  /** What the layers are put on: its layers lie below, its history goes before. */
+  readonly base?: { readonly config: ImageConfig; readonly layers: readonly Layer[] } | undefined;
 }
 
 /** Puts config and manifest together; each is serialised here, once. */
-export function composeImage({ platform, created, config, layers, annotations }: ImageParts): Image {
-  const history: HistoryEntry[] = layers.map((layer) => ({ created, created_by: `slim: ${layer.name}` }));
+export function composeImage({ platform, created, config, layers: own, annotations, base }: ImageParts): Image {
+  const layers = [...(base?.layers ?? []), ...own];
+  const history: HistoryEntry[] = [
+    ...(base === undefined ? [] : inheritHistory(base.config)),
+    ...own.map((layer) => ({ created, created_by: `slim: ${layer.name}` })),
+  ];
   const imageConfig: ImageConfig = {
     created,
     ...platform,

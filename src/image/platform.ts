@@ -62,3 +62,30 @@ export function formatPlatform(platform: Platform): string {
 export function platformOfArch(arch: string): Platform {
   return parsePlatform(arch === "ia32" ? "386" : arch);
 }
+
+/** The variant that a name without one means, as containerd reads them; of amd64 it is `v1`. */
+function level({ architecture, variant }: Platform): number {
+  if (!variant) return { amd64: 1, arm: 7, arm64: 8 }[architecture] ?? 0;
+  const number = Number(variant.replace(/^v/, ""));
+  return Number.isNaN(number) ? Number.POSITIVE_INFINITY : number;
+}
+
+/**
+ * The place of the image that runs best on a platform, or undefined where none does: the same system
+ * and architecture, and the highest variant that is not above the platform's, for processors run what
+ * was made for earlier ones.
+ */
+export function bestPlatform(offered: readonly (Platform | undefined)[], wanted: Platform): number | undefined {
+  let best: number | undefined;
+  for (const [place, one] of offered.entries()) {
+    if (one?.os !== wanted.os || one.architecture !== wanted.architecture || level(one) > level(wanted)) continue;
+    if (best === undefined || level(one) > level(offered[best] as Platform)) best = place;
+  }
+  return best;
+}
+
+/** The platforms of a list, for an error; attestations are for none. */
+export function formatPlatforms(offered: readonly (Platform | undefined)[]): string {
+  const names = offered.flatMap((one) => (one === undefined || one.os === "unknown" ? [] : [formatPlatform(one)]));
+  return [...new Set(names)].join(", ") || "no image with a platform";
+}

@@ -17,6 +17,7 @@ const DOCKER = "docker.io";
 /** https://github.com/distribution/reference/blob/main/reference.go, the longest path. */
 const LONGEST = 255;
 
+const EXAMPLE = "for example ghcr.io/owner/name:tag";
 const label = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?";
 const hostForm = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[a-fA-F0-9:.]+\\])(?::[0-9]{1,5})?$`);
 const pathForm = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/;
@@ -29,6 +30,7 @@ const tagForm = /^\w[\w.-]{0,127}$/;
  * @throws SlimError `CONFIG`
  */
 export function parseReference(text: string): Reference {
+  if (text === "") throw new SlimError("CONFIG", "names no repository", { where: '""', hint: EXAMPLE });
   const bad = (message: string, hint?: string) => new SlimError("CONFIG", message, { where: text, hint });
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
     throw bad("is a URL, not an image reference", `leave out the scheme: ${text.replace(/^[^/]*\/\//, "")}`);
@@ -64,7 +66,7 @@ export function parseRepository(text: string, where = text): { readonly host: st
   const given = hasHost ? text.slice(slash + 1) : text;
   const repository = host === DOCKER && given !== "" && !given.includes("/") ? `library/${given}` : given;
   if (!pathForm.test(repository)) {
-    if (given === "") throw bad("names no repository", "for example ghcr.io/owner/name:tag");
+    if (given === "") throw bad("names no repository", EXAMPLE);
     const lower = repository.toLowerCase();
     throw pathForm.test(lower)
       ? bad(`"${given}" has upper-case letters`, `repositories are lower case: ${given.toLowerCase()}`)
@@ -96,6 +98,19 @@ export function parseHost(text: string): string {
 export function formatReference(reference: Reference): string {
   const { host, repository, tag, digest } = reference;
   return `${host}/${repository}${tag === undefined ? "" : `:${tag}`}${digest === undefined ? "" : `@${digest}`}`;
+}
+
+/** Whether two texts name the same image: `alpine` is `docker.io/library/alpine:latest`. What is no reference names none. */
+export function isSameName(one: string, other: string): boolean {
+  const full = (text: string) => {
+    const reference = parseReference(text);
+    return formatReference({ ...reference, tag: reference.tag ?? "latest" });
+  };
+  try {
+    return full(one) === full(other);
+  } catch {
+    return false;
+  }
 }
 
 /** What is asked for in a registry: the digest where there is one, else the tag, else `latest`. */

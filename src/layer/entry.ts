@@ -18,7 +18,13 @@ interface Common {
 
 /** One member of a layer. */
 export type Entry =
-  | (Common & { readonly type: "file"; readonly mode: number; readonly content: Content })
+  | (Common & {
+      readonly type: "file";
+      readonly mode: number;
+      readonly content: Content;
+      /** Files of a layer that have the same one are hard links to one file, as they are where they come from. */
+      readonly inode?: string;
+    })
   | (Common & { readonly type: "directory"; readonly mode: number })
   /** `target` is written as it is: absolute, or relative to the folder of the link. */
   | (Common & { readonly type: "symlink"; readonly target: string });

@@ -48,13 +48,14 @@ export async function buildLayer(
   options: LayerOptions,
 ): Promise<BuiltLayer> {
   checkEntries(entries);
-  const key = JSON.stringify([FORMAT, options, entries.map(identity)]);
+  const members = membersOf(entries);
+  const key = JSON.stringify([FORMAT, options, members.map(identity)]);
   const produce = async (): Promise<{ record: LayerRecord; content: Content }> => {
     throwIfAborted(context.signal);
     context.report({ type: "stage", name: `layer ${name}` });
     const hash = createHash("sha256");
     const compress = options.compression === "zstd" ? zstd : gzip;
-    const content = await cache.add(compress(hashed(tarOf(context, entries, options.mtime), hash), options.level));
+    const content = await cache.add(compress(hashed(tarOf(context, members, options.mtime), hash), options.level));
     const record: LayerRecord = { diffId: `sha256:${hash.digest("hex")}`, digest: content.digest, size: content.size };
     await cache.put("layer", key, record);
     return { record, content };
@@ -62,28 +63,28 @@ export async function buildLayer(
   const known = await cache.get<LayerRecord>("layer", key);
   if (known === undefined) {
     const { record, content } = await produce();
-    return describe(name, entries, options, record, content, false);
+    return describe(name, members, options, record, content, false);
   }
   const found = await cache.blob(known.digest);
-  if (found !== undefined) return describe(name, entries, options, known, found, true);
+  if (found !== undefined) return describe(name, members, options, known, found, true);
   // What it will be is known; whether anybody needs the bytes is not. A registry that has them does not.
   const later = {
     open: async function* () {
       yield* (await produce()).content.open();
     },
   };
-  return describe(name, entries, options, known, later, false);
+  return describe(name, members, options, known, later, false);
 }
 
 function describe(
   name: string,
-  entries: readonly Entry[],
+  members: readonly Member[],
   { compression }: LayerOptions,
   { diffId, digest, size }: LayerRecord,
   content: { open(): AsyncIterable<Uint8Array> },
   cached: boolean,
 ): BuiltLayer {
-  const files = entries.filter((entry) => entry.type === "file");
+  const files = members.filter((member) => member.type === "file");
   return {
     name,
     diffId,
@@ -95,24 +96,45 @@ function describe(
   };
 }
 
-/** Everything about an entry that shows in the layer. */
-function identity(entry: Entry): readonly unknown[] {
-  const { type, path, uid, gid } = entry;
-  if (type === "file") return [type, path, uid, gid, entry.mode, entry.content.digest, entry.content.size];
-  if (type === "directory") return [type, path, uid, gid, entry.mode];
-  return [type, path, uid, gid, entry.target];
+/** An entry as it is written: of the files that are one, all but the first are hard links to that. */
+type Member = Entry | (Omit<Entry & { type: "file" }, "type" | "content"> & { type: "link"; target: string });
+
+function membersOf(entries: readonly Entry[]): readonly Member[] {
+  const first = new Map<string, Entry & { type: "file" }>();
+  return entries.map((entry) => {
+    if (entry.type !== "file" || entry.inode === undefined) return entry;
+    const { content, ...rest } = entry;
+    const file = first.get(entry.inode);
+    if (file === undefined) first.set(entry.inode, entry);
+    if (file === undefined || !isSame(file, entry)) return entry;
+    return { ...rest, type: "link", target: file.path };
+  });
 }
 
-async function* tarOf(context: Context, entries: readonly Entry[], mtime: number): AsyncGenerator<Uint8Array> {
+/** A hard link has no owner, mode and content of its own. */
+function isSame(a: Entry & { type: "file" }, b: Entry & { type: "file" }): boolean {
+  return a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && a.content.digest === b.content.digest;
+}
+
+/** Everything about a member that shows in the layer. */
+function identity(member: Member): readonly unknown[] {
+  const { type, path, uid, gid } = member;
+  if (type === "file") return [type, path, uid, gid, member.mode, member.content.digest, member.content.size];
+  if (type === "directory") return [type, path, uid, gid, member.mode];
+  return [type, path, uid, gid, member.target];
+}
+
+async function* tarOf(context: Context, members: readonly Member[], mtime: number): AsyncGenerator<Uint8Array> {
   yield* writeTar(
-    entries.map((entry) => {
+    members.map((member) => {
       throwIfAborted(context.signal);
-      const common = { path: entry.path.slice(1), type: entry.type, uid: entry.uid, gid: entry.gid, mtime };
-      if (entry.type === "directory") return { ...common, mode: entry.mode, size: 0 };
-      if (entry.type === "symlink") return { ...common, mode: 0o777, size: 0, target: entry.target };
-      const { content } = entry;
-      const open = () => verified(content.open(), content, entry.path);
-      return { ...common, mode: entry.mode, size: content.size, open };
+      const common = { path: member.path.slice(1), type: member.type, uid: member.uid, gid: member.gid, mtime };
+      if (member.type === "directory") return { ...common, mode: member.mode, size: 0 };
+      if (member.type === "symlink") return { ...common, mode: 0o777, size: 0, target: member.target };
+      if (member.type === "link") return { ...common, mode: member.mode, size: 0, target: member.target.slice(1) };
+      const { content } = member;
+      const open = () => verified(content.open(), content, member.path);
+      return { ...common, mode: member.mode, size: content.size, open };
     }),
   );
 }

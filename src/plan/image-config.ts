@@ -9,7 +9,8 @@ export interface ImagePlan {
   /** Seconds since the epoch: the time of the image and of all its files. */
   readonly epoch: number;
   readonly env: Readonly<Record<string, string>>;
-  readonly user: string;
+  /** Undefined where the base decides, and by default. */
+  readonly user: string | undefined;
   readonly workdir: string | undefined;
   /** `8080/tcp` */
   readonly ports: readonly string[];
@@ -18,11 +19,15 @@ export interface ImagePlan {
   readonly annotations: Annotations;
 }
 
-/** @throws SlimError `CONFIG` */
+/**
+ * @param isBased whether another image lies under this one, which may have accounts of its own
+ * @throws SlimError `CONFIG`
+ */
 export function planImage(
   options: BuildOptions,
   manifest: Manifest,
   environment: Readonly<Record<string, string | undefined>>,
+  isBased = false,
 ): ImagePlan {
   const epoch = readEpoch(environment.SOURCE_DATE_EPOCH);
   const described = describe(manifest, epoch);
@@ -33,7 +38,7 @@ export function planImage(
   return {
     epoch,
     env: options.env ?? {},
-    user: checkUser(options.user ?? "65532:65532"),
+    user: options.user === undefined ? undefined : checkUser(options.user, isBased),
     workdir: checkWorkdir(options.workdir),
     ports: (options.expose ?? []).map(readPort),
     cmd: options.cmd,
@@ -53,9 +58,11 @@ function readEpoch(text: string | undefined): number {
 
 const accounts = ["root", "nobody", "nonroot"];
 
-function checkUser(user: string): string {
+/** @throws SlimError `CONFIG` for what is no account */
+export function checkUser(user: string, isBased: boolean): string {
   const parts = user.split(":");
-  const known = parts.every((part) => /^\d{1,10}$/.test(part) || accounts.includes(part));
+  const isName = (part: string) => (isBased ? /^[a-z_][a-z0-9_-]*$/i.test(part) : accounts.includes(part));
+  const known = parts.every((part) => /^\d{1,10}$/.test(part) || isName(part));
   if (known && parts.length <= 2) return user;
   throw new SlimError("CONFIG", `"${user}" is not an account of the image`, {
     where: "--user",

@@ -16,7 +16,10 @@ export interface BuildOptions {
    * binaries, else this machine's.
    */
   readonly platform?: string;
-  /** What is under the program: `debian` (default), `host` for this machine's libraries, or `scratch`. */
+  /**
+   * What is under the program: an image of any store (a reference, or the path of an archive or layout),
+   * or else only libraries: `debian` (default), `host` for this machine's, or `scratch` for none.
+   */
   readonly base?: string;
   /** A folder to take libraries from. */
   readonly sysroot?: string;

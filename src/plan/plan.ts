@@ -7,6 +7,7 @@ import { compareStrings, statOrUndefined } from "../base/files.ts";
 import type { BinaryProgram, GroundRequest, NodeProgram, Program } from "../closure/closure.ts";
 import { parseElf } from "../closure/elf/parse.ts";
 import { withFile } from "../closure/elf/reader.ts";
+import { readTraced } from "../closure/node/traced.ts";
 import { formatPlatform, type Platform, parsePlatform, platformOfArch } from "../image/platform.ts";
 import { parseReference } from "../image/reference.ts";
 import { LOCK_NAME } from "../sources/lock.ts";
@@ -15,7 +16,7 @@ import { type ImagePlan, planImage } from "./image-config.ts";
 import type { BuildOptions } from "./options.ts";
 import { findEntry, findProject, type Project } from "./project.ts";
 import { planRuntime } from "./runtime.ts";
-import { findRoot } from "./workspace.ts";
+import { findRoot, refusePlugAndPlay } from "./workspace.ts";
 
 /** A build with everything decided that can be decided by looking: plain data, nothing is read twice. */
 export interface Plan {
@@ -58,10 +59,12 @@ export async function plan(context: Context, cwd: string, given: BuildOptions, c
   }
   const asked = platformsOf(options.platform);
   const { targets, diagnostics } = await targetsOf(project, options, asked, cwd);
+  const ground = await planGround(options, cwd);
+  const isBased = typeof ground.libraries === "object" && "image" in ground.libraries;
   return {
     targets: targets.toSorted((a, b) => compareStrings(formatPlatform(a.platform), formatPlatform(b.platform))),
-    ground: await planGround(options, cwd),
-    image: planImage(options, project.kind === "node" ? project.manifest : named(targets), context.env),
+    ground,
+    image: planImage(options, project.kind === "node" ? project.manifest : named(targets), context.env, isBased),
     folder: project.folder,
     lockFile: path.join(project.folder, LOCK_NAME),
     tags: options.tags ?? [],
@@ -157,9 +160,9 @@ async function planGround(
   { base = "debian", sysroot, packages = [] }: BuildOptions,
   cwd: string,
 ): Promise<GroundRequest> {
-  if (base !== "debian" && base !== "host" && base !== "scratch") {
-    throw new SlimError("CONFIG", `"${base}" is not a base`, { where: "--base", hint: "debian, host or scratch" });
-  }
+  const isImage = base !== "debian" && base !== "host" && base !== "scratch";
+  if (base === "")
+    throw new SlimError("CONFIG", "is empty", { where: "--base", hint: "an image, debian, host or scratch" });
   if (sysroot !== undefined && base !== "debian") {
     throw new SlimError("CONFIG", `--sysroot and --base ${base} both say where libraries come from`, {
       where: "--sysroot",
@@ -169,9 +172,10 @@ async function planGround(
   if (folder !== undefined && !(await statOrUndefined(folder))?.isDirectory()) {
     throw new SlimError("NOT_FOUND", "no such folder", { where: `--sysroot ${sysroot}` });
   }
-  const libraries = folder !== undefined ? { folder } : base === "scratch" ? "scratch" : "debian";
-  if (packages.length > 0 && libraries !== "debian") {
-    throw new SlimError("CONFIG", "packages need Debian's libraries under them", {
+  const named = isImage ? { image: base, cwd } : base === "scratch" ? "scratch" : "debian";
+  const libraries = folder !== undefined ? { folder } : named;
+  if (packages.length > 0 && libraries !== "debian" && !isImage) {
+    throw new SlimError("CONFIG", "packages need Debian's libraries under them, or an image's", {
       where: "--package",
       hint: "leave out --base and --sysroot",
     });
@@ -203,6 +207,7 @@ async function planNode(
   const { folder, manifest } = project;
   const entry = await findEntry(project, options.entry);
   const root = await findRoot(folder, manifest);
+  await refusePlugAndPlay([folder, root]);
   const inside = path
     .relative(root, folder)
     .split(path.sep)
@@ -219,6 +224,7 @@ async function planNode(
     include: options.include ?? [],
     exclude: options.exclude ?? [],
     external: options.external ?? [],
+    traced: await readTraced(folder),
     sourcemap: options.sourcemap ?? false,
     runtime: await planRuntime(folder, manifest, options.node, platforms, cwd),
   };

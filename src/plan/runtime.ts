@@ -22,7 +22,8 @@ export async function planRuntime(
   platforms: readonly Platform[],
   cwd: string,
 ): Promise<RuntimeRequest> {
-  const request = (text: string, where: string) => ({ kind: "npm" as const, request: rangeOf(text, where), platforms });
+  const request = (text: string, where: string, isDefault = false) =>
+    ({ kind: "npm", request: rangeOf(text, where), platforms, isDefault }) as const;
   if (asked === "host") return { kind: "file", file: process.execPath };
   if (asked !== undefined) {
     if (semver.validRange(normalise(asked)) !== null || asked.startsWith("lts")) return request(asked, "--node");
@@ -40,7 +41,7 @@ export async function planRuntime(
   }
   const engines = manifest.engines?.node;
   if (engines !== undefined) return request(engines, `${path.join(folder, "package.json")}: engines.node`);
-  return request("lts", "default");
+  return request("lts", "default", true);
 }
 
 function rangeOf(text: string, where: string): string {

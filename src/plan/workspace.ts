@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import { SlimError } from "../base/error.ts";
 import { statOrUndefined } from "../base/files.ts";
 import { globExpression } from "../base/glob.ts";
 import { readJson } from "./config.ts";
@@ -21,6 +22,23 @@ export async function findRoot(folder: string, manifest: Manifest): Promise<stri
     if (still.length < missing.length) root = at;
     missing = still;
     if (at === path.dirname(at)) return root;
+  }
+}
+
+/**
+ * Refuses packages that lie in Yarn's zip files, where only Yarn's own loader finds them.
+ * @throws SlimError `CONFIG`
+ */
+export async function refusePlugAndPlay(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) if (await statOrUndefined(path.join(folder, "node_modules"))) return;
+  for (const folder of folders) {
+    for (const name of [".pnp.cjs", ".pnp.js"]) {
+      if (!(await statOrUndefined(path.join(folder, name)))) continue;
+      throw new SlimError("CONFIG", "packages are installed by Yarn Plug'n'Play, in archives that no image can use", {
+        where: path.join(folder, name),
+        hint: 'set "nodeLinker: node-modules" in .yarnrc.yml, run yarn install, and build again',
+      });
+    }
   }
 }
 

@@ -2,9 +2,11 @@ import { readFile } from "node:fs/promises";
 import semver from "semver";
 import { ioError, SlimError, systemCode } from "../base/error.ts";
 import { compareStrings, writeAtomically } from "../base/files.ts";
+import type { BaseLock } from "./base/bases.ts";
 import type { DebianLock } from "./debian/lock.ts";
 import { compareVersions } from "./debian/version.ts";
 import type { NodeLock } from "./node.ts";
+import type { PackagesLock } from "./packages.ts";
 
 export const LOCK_NAME = "slim.lock";
 
@@ -12,7 +14,9 @@ export const LOCK_NAME = "slim.lock";
 export interface Lock {
   readonly lockVersion: 1;
   readonly node?: NodeLock;
+  readonly packages?: PackagesLock;
   readonly debian?: DebianLock;
+  readonly bases?: BaseLock;
 }
 
 /**
@@ -49,21 +53,30 @@ export function formatLock(lock: Lock): string {
 
 /**
  * A lock that knows less, so that it is resolved anew: without these names (of Debian packages, or
- * `node`), or without anything but the dates that must not be gone behind.
+ * `node`, `base` for all bases or the reference of one), or without anything but the dates that must not be gone behind.
  * @throws SlimError `NOT_FOUND` for a name that is not in the lock
  */
 export function forget(lock: Lock | undefined, names: readonly string[] | "all"): Lock | undefined {
   if (lock === undefined) return undefined;
-  const { lockVersion, node, debian } = lock;
+  const { lockVersion, node, packages: published, debian, bases = {} } = lock;
   if (names === "all") {
     return debian === undefined
       ? { lockVersion }
       : { lockVersion, debian: { suite: debian.suite, dates: debian.dates, packages: {} } };
   }
-  const known = new Set([...(node ? ["node"] : []), ...Object.values(debian?.packages ?? {}).flatMap(Object.keys)]);
+  const references = Object.keys(bases);
+  const known = new Set([
+    ...(node ? ["node"] : []),
+    ...Object.keys(published ?? {}),
+    ...(references.length > 0 ? ["base", ...references] : []),
+    ...Object.values(debian?.packages ?? {}).flatMap(Object.keys),
+  ]);
   const unknown = names.find((name) => !known.has(name));
   if (unknown !== undefined) {
-    throw new SlimError("NOT_FOUND", `has no "${unknown}"`, { where: LOCK_NAME, hint: "a Debian package, or node" });
+    throw new SlimError("NOT_FOUND", `has no "${unknown}"`, {
+      where: LOCK_NAME,
+      hint: "a Debian package, a package of npm with its version, node, base, or the whole reference of a base",
+    });
   }
   const without = <T>(record: Readonly<Record<string, T>>) =>
     Object.fromEntries(Object.entries(record).filter(([name]) => !names.includes(name)));
@@ -71,13 +84,15 @@ export function forget(lock: Lock | undefined, names: readonly string[] | "all")
   return {
     lockVersion,
     ...(node && !names.includes("node") ? { node } : {}),
+    ...(published ? { packages: without(published) } : {}),
     ...(debian ? { debian: { ...debian, packages: Object.fromEntries(packages) } } : {}),
+    ...(references.length > 0 && !names.includes("base") ? { bases: without(bases) } : {}),
   };
 }
 
 /** A fact of a lock that is new, other or gone. */
 export interface LockChange {
-  readonly kind: "date" | "library" | "node" | "package" | "runtime";
+  readonly kind: "base" | "date" | "library" | "node" | "npm" | "package" | "runtime";
   readonly name: string;
   readonly from?: string;
   readonly to?: string;
@@ -104,7 +119,8 @@ export function isOlder({ kind, from, to }: LockChange): boolean {
 
 /** `libc6 (amd64) 2.41-12 -> 2.41-13`; of a hash, the first digits. */
 export function formatChange({ kind, name, from = "nothing", to = "nothing" }: LockChange): string {
-  const short = (value: string) => (kind === "runtime" ? value.slice(0, 15) : value);
+  const isHash = kind === "runtime" || kind === "npm" || kind === "base";
+  const short = (value: string) => (isHash ? value.slice(0, 15) : value);
   return `${name} ${short(from)} -> ${short(to)}`;
 }
 
@@ -115,7 +131,7 @@ interface Fact {
 }
 
 function factsOf(lock: Lock | undefined): Map<string, Fact> {
-  const { node, debian } = lock ?? {};
+  const { node, packages, debian, bases } = lock ?? {};
   const entries = Object.entries;
   const byArchitecture = <T>(
     kind: Fact["kind"],
@@ -126,9 +142,11 @@ function factsOf(lock: Lock | undefined): Map<string, Fact> {
       entries(named).map(([name, one]): Fact => ({ kind, name: `${name} (${architecture})`, value: value(one) })),
     );
   const facts: Fact[] = [
+    ...entries(bases ?? {}).map(([name, value]): Fact => ({ kind: "base", name: `base ${name}`, value })),
     ...entries(debian?.dates ?? {}).map(([name, value]): Fact => ({ kind: "date", name, value })),
     ...byArchitecture("library", debian?.libraries ?? {}, (owner) => owner ?? "nobody"),
     ...entries(node?.requests ?? {}).map(([name, value]): Fact => ({ kind: "node", name: `node ${name}`, value })),
+    ...entries(packages ?? {}).map(([name, value]): Fact => ({ kind: "npm", name, value })),
     ...byArchitecture("package", debian?.packages ?? {}, ({ version }) => version),
     ...entries(node?.packages ?? {}).map(([name, value]): Fact => ({ kind: "runtime", name, value })),
   ];

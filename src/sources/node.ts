@@ -1,10 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import path from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
 import semver from "semver";
 import type { Context } from "../base/context.ts";
 import { ioError, SlimError } from "../base/error.ts";
@@ -13,7 +9,7 @@ import type { Digest } from "../image/digest.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
 import type { Cache } from "../layer/cache.ts";
 import type { Content } from "../layer/entry.ts";
-import type { Npm } from "./npm.ts";
+import { eachFile, type Npm } from "./npm.ts";
 
 /** The line of long-term support that is taken where nothing asks for a version (Node.js 24, "Krypton"). */
 export const ltsLine = 24;
@@ -48,9 +44,6 @@ const packages: Readonly<Record<string, string>> = {
   ppc64le: "node-linux-ppc64le",
   s390x: "node-linux-s390x",
 };
-
-/** Bytes of a runtime's largest file; far above any Node.js so far. */
-const MAX_FILE = 1 << 30;
 
 export interface NodeRuntimesOptions {
   readonly context: Context;
@@ -95,7 +88,7 @@ export class NodeRuntimes {
     const usual = await Promise.all(
       ["amd64", "arm64"].map((architecture) => this.#published({ os: "linux", architecture })),
     );
-    const range = request === "lts" ? `${ltsLine}.x` : request;
+    const range = rangeOf(request);
     const version = pick([...asked, ...usual], range) ?? pick(asked, range);
     if (version === undefined) {
       const names = platforms.map(formatPlatform).join(" and ");
@@ -179,31 +172,21 @@ function packageFor(platform: Platform): string {
   });
 }
 
+function rangeOf(request: string): string {
+  return request === "lts" ? `${ltsLine}.x` : request;
+}
+
+/** Whether a version is what a request means. */
+export function satisfies(version: string, request: string): boolean {
+  return semver.satisfies(version, rangeOf(request));
+}
+
 /** The newest version that every table has, of the line with long-term support where that satisfies the range. */
 function pick(tables: readonly ReadonlyMap<string, string>[], range: string): string | undefined {
   const common = [...(tables[0]?.keys() ?? [])].filter((version) => tables.every((table) => table.has(version)));
   const fitting = common.filter((version) => semver.satisfies(version, range));
   const lts = fitting.filter((version) => semver.major(version) === ltsLine);
   return semver.maxSatisfying(lts.length > 0 ? lts : fitting, range) ?? undefined;
-}
-
-/** Calls `use` for each regular file of a gzipped tar, in order. */
-async function eachFile(
-  body: AsyncIterable<Uint8Array>,
-  use: (name: string, content: AsyncIterable<Uint8Array>) => Promise<void>,
-): Promise<void> {
-  const { extract } = await import("tar-stream");
-  const members = extract();
-  const reading = pipeline(Readable.from(body, { objectMode: false }), createGunzip(), members);
-  reading.catch(() => {});
-  for await (const member of members) {
-    if ((member.header.size ?? 0) > MAX_FILE) {
-      throw new SlimError("ARCHIVE_UNSAFE", `${member.header.name} is larger than ${MAX_FILE} bytes`, { where: "npm" });
-    }
-    if (member.header.type === "file") await use(member.header.name, member as AsyncIterable<Uint8Array>);
-    member.resume();
-  }
-  await reading;
 }
 
 async function withTemporaryFile<T>(
@@ -230,24 +213,16 @@ async function withTemporaryFile<T>(
 
 /**
  * The version inside a Node.js binary, without running it: the address of its own release, which
- * official builds and the distributions' carry.
- * @throws SlimError `CONFIG` when there is none
+ * official builds and the distributions' carry. Undefined when there is none.
  */
-export async function versionInBinary(file: string): Promise<string> {
+export async function versionInBinary(source: AsyncIterable<Uint8Array>): Promise<string | undefined> {
   const pattern = /\/download\/[a-z-]+\/v(\d+\.\d+\.\d+)\/node-v\1/;
   let tail = "";
-  try {
-    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) {
-      const text = tail + (chunk as Buffer).toString("latin1");
-      const found = pattern.exec(text);
-      if (found?.[1] !== undefined) return found[1];
-      tail = text.slice(-200);
-    }
-  } catch (error) {
-    throw ioError(error, file, "read");
+  for await (const chunk of source) {
+    const text = tail + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString("latin1");
+    const found = pattern.exec(text);
+    if (found?.[1] !== undefined) return found[1];
+    tail = text.slice(-200);
   }
-  throw new SlimError("CONFIG", "is not a Node.js binary: no version inside", {
-    where: file,
-    hint: "give --node a version such as 24, or the path of a node executable",
-  });
+  return undefined;
 }

@@ -1,6 +1,21 @@
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGunzip } from "node:zlib";
 import type { Options } from "pacote";
 import { aborted, type Context, throwIfAborted, untilAborted } from "../base/context.ts";
 import { SlimError } from "../base/error.ts";
+
+/** A published version: what machines it is for, and the hash of its tarball. */
+export interface Manifest {
+  readonly os: unknown;
+  readonly cpu: unknown;
+  readonly libc: unknown;
+  readonly integrity: string | undefined;
+}
+
+interface PublishedManifest extends Partial<Omit<Manifest, "integrity">> {
+  readonly _integrity?: unknown;
+}
 
 /**
  * Packages of npm, by npm's own libraries and with npm's own configuration: registry, proxy and
@@ -31,6 +46,18 @@ export class Npm {
       if (typeof integrity === "string") found.set(version, integrity);
     }
     return found;
+  }
+
+  /**
+   * What the registry says of one version.
+   * @throws SlimError `NOT_FOUND`, `NETWORK`
+   */
+  async manifest(name: string, version: string): Promise<Manifest> {
+    const { manifest } = (await import("pacote")).default;
+    const options = await this.#configuration();
+    const spec = `${name}@${version}`;
+    const { os, cpu, libc, _integrity } = await this.#run<PublishedManifest>(spec, () => manifest(spec, options));
+    return { os, cpu, libc, integrity: typeof _integrity === "string" ? _integrity : undefined };
   }
 
   /**
@@ -131,7 +158,7 @@ function npmError(what: string, error: unknown): SlimError {
     return new SlimError("INTEGRITY", "the package does not have the hash that was promised", {
       where,
       cause: error,
-      hint: "somebody changed it on the way, or slim.lock is wrong",
+      hint: "somebody changed it on the way, or the lock file is wrong",
     });
   }
   if (code === "E404" || code === "ETARGET") {
@@ -143,4 +170,28 @@ function npmError(what: string, error: unknown): SlimError {
     cause: error,
     hint: "check the network and npm's configuration; with slim.lock and a warm cache no network is needed",
   });
+}
+
+/** Bytes of one file; far above any Node.js so far. */
+const MAX_FILE = 1 << 30;
+
+/** Calls `use` for each regular file of a gzipped tar, in order. */
+export async function eachFile(
+  body: AsyncIterable<Uint8Array>,
+  use: (name: string, content: AsyncIterable<Uint8Array>, mode: number) => Promise<void>,
+): Promise<void> {
+  const { extract } = await import("tar-stream");
+  const members = extract();
+  const reading = pipeline(Readable.from(body, { objectMode: false }), createGunzip(), members);
+  reading.catch(() => {});
+  for await (const member of members) {
+    if ((member.header.size ?? 0) > MAX_FILE) {
+      throw new SlimError("ARCHIVE_UNSAFE", `${member.header.name} is larger than ${MAX_FILE} bytes`, { where: "npm" });
+    }
+    if (member.header.type === "file") {
+      await use(member.header.name, member as AsyncIterable<Uint8Array>, member.header.mode ?? 0o644);
+    }
+    member.resume();
+  }
+  await reading;
 }

@@ -1,9 +1,12 @@
 import type { Context } from "../base/context.ts";
 import type { Cache } from "../layer/cache.ts";
+import type { RegistryOptions } from "../store/registry/index.ts";
+import { Bases } from "./base/bases.ts";
 import { Debian } from "./debian/debian.ts";
 import { forget, type Lock, readLock, writeLock } from "./lock.ts";
 import { NodeRuntimes, type PrepareBinary } from "./node.ts";
 import { Npm } from "./npm.ts";
+import { PublishedPackages } from "./packages.ts";
 
 export interface SourcesOptions {
   /** Whose npm configuration counts. */
@@ -13,13 +16,17 @@ export interface SourcesOptions {
   readonly debianMirror: string | undefined;
   /** What of the lock is resolved anew. */
   readonly forget?: readonly string[] | "all";
+  /** How registries are talked to. */
+  readonly registry?: RegistryOptions | undefined;
 }
 
 /** Everything outside the project that a build may take from, and the lock that says what it took. */
 export class Sources {
   readonly cache: Cache;
+  readonly bases: Bases;
   readonly debian: Debian;
   readonly node: NodeRuntimes;
+  readonly packages: PublishedPackages;
   /** The lock as it was found. */
   readonly before: Lock | undefined;
 
@@ -28,6 +35,7 @@ export class Sources {
     const lock = options.forget === undefined ? before : forget(before, options.forget);
     this.cache = cache;
     this.before = before;
+    this.bases = new Bases({ context, cache, registry: options.registry ?? {}, lock: lock?.bases, frozen });
     this.debian = new Debian({
       context,
       cache,
@@ -36,14 +44,9 @@ export class Sources {
       frozen,
       now: new Date(),
     });
-    this.node = new NodeRuntimes({
-      context,
-      cache,
-      npm: new Npm(context, options.folder),
-      lock: lock?.node,
-      frozen,
-      prepare,
-    });
+    const npm = new Npm(context, options.folder);
+    this.node = new NodeRuntimes({ context, cache, npm, lock: lock?.node, frozen, prepare });
+    this.packages = new PublishedPackages({ cache, npm, lock: lock?.packages, frozen });
   }
 
   /** @param prepare what is kept of a Node.js binary that was fetched */
@@ -55,8 +58,15 @@ export class Sources {
   get lock(): Lock | undefined {
     const node = this.node.lock;
     const debian = this.debian.lock;
-    if (node === undefined && debian === undefined) return undefined;
-    return { lockVersion: 1, ...(node && { node }), ...(debian && { debian }) };
+    const packages = this.packages.lock;
+    const bases = this.bases.lock;
+    const parts = {
+      ...(node && { node }),
+      ...(packages && { packages }),
+      ...(debian && { debian }),
+      ...(bases && { bases }),
+    };
+    return Object.keys(parts).length === 0 ? undefined : { lockVersion: 1, ...parts };
   }
 
   /** Writes down what was used, when that is more than the lock said. */

@@ -5,6 +5,7 @@ import { type Context, throwIfAborted } from "../base/context.ts";
 import { ioError, SlimError } from "../base/error.ts";
 import { CHUNK, compareStrings, writeAll, writeAtomically } from "../base/files.ts";
 import { readTarHeaders, type TarMember, type TarSpan, writeTar } from "../base/tar.ts";
+import type { Digest } from "../image/digest.ts";
 import type { Artifact } from "../image/types.ts";
 import { type ArchiveFiles, readDockerArchive } from "./docker-archive.ts";
 import { blobName, blobsOf, dockerManifest, indexJson, LAYOUT_BYTES, LAYOUT_FILE, readLayout } from "./oci-layout.ts";
@@ -27,7 +28,8 @@ export function archiveStore(file: string): Store {
 
 /**
  * Writes the archive to a stream, such as standard output, and does not end it. A reader that has
- * stopped reading does not keep an abort from coming through.
+ * stopped reading does not keep an abort from coming through. Gives the bytes that were written.
+ * @param without blobs that the reader has
  * @throws SlimError `ABORTED`, `IO`
  */
 export async function writeArchive(
@@ -35,15 +37,19 @@ export async function writeArchive(
   artifact: Artifact,
   refs: readonly string[],
   to: Writable,
-): Promise<void> {
+  without: ReadonlySet<Digest> = new Set(),
+): Promise<number> {
   const gone = new AbortController();
   const stop = (error?: unknown) => gone.abort(error ?? new Error("the reader has gone"));
   to.once("error", stop).once("close", stop);
   const signal = AbortSignal.any([context.signal, gone.signal]);
+  let bytes = 0;
   try {
-    for await (const chunk of archiveBytes(context, artifact, refs)) {
+    for await (const chunk of archiveBytes(context, artifact, refs, without)) {
+      bytes += chunk.length;
       if (!to.write(chunk)) await once(to, "drain", { signal });
     }
+    return bytes;
   } catch (error) {
     throwIfAborted(context.signal);
     throw ioError(gone.signal.aborted ? gone.signal.reason : error, "the output stream", "write");
@@ -56,9 +62,11 @@ async function* archiveBytes(
   context: Context,
   artifact: Artifact,
   refs: readonly string[],
+  without: ReadonlySet<Digest> = new Set(),
 ): AsyncGenerator<Uint8Array> {
   const small = (path: string, bytes: Uint8Array) => file(path, bytes.length, () => [bytes]);
-  const blobs = blobsOf(artifact).map(({ descriptor, open }) => {
+  const given = blobsOf(artifact).filter(({ descriptor }) => !without.has(descriptor.digest));
+  const blobs = given.map(({ descriptor, open }) => {
     return file(blobName(descriptor.digest), descriptor.size, () => guarded(context, open()));
   });
   const folders = new Set(["blobs", ...blobs.map(({ path }) => path.slice(0, path.lastIndexOf("/")))]);

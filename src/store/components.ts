@@ -1,7 +1,6 @@
-import { Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
-import { unzstd } from "../base/zstd.ts";
-import { type Image, mediaTypes } from "../image/types.ts";
+import path from "node:path";
+import type { Image } from "../image/types.ts";
+import { membersOf, uncompressed } from "./uncompressed.ts";
 
 /** A package that an image says it holds. */
 export interface Component {
@@ -15,19 +14,11 @@ const MAX_STATUS = 1 << 20;
 
 /** The Debian packages that an image describes in `status.d`, sorted by name; what scanners read, too. */
 export async function componentsOf(image: Image): Promise<readonly Component[]> {
-  const { extract } = await import("tar-stream");
-  const found: Component[] = [];
+  const found = new Map<string, Component>();
   for (const layer of image.layers) {
-    const { mediaType } = layer.descriptor;
-    const packed = mediaType === mediaTypes.layerGzip;
-    if (!packed && mediaType !== mediaTypes.layerZstd && mediaType !== mediaTypes.layer) continue;
-    const source = mediaType === mediaTypes.layerZstd ? unzstd(layer.open(), layer.descriptor.digest) : layer.open();
-    const bytes = Readable.from(source, { objectMode: false });
-    const members = extract();
-    const fail = (error: Error) => members.destroy(error);
-    const tar = packed ? bytes.once("error", fail).pipe(createGunzip()) : bytes;
-    tar.once("error", fail).pipe(members);
-    for await (const member of members) {
+    const tar = uncompressed(layer);
+    if (tar === undefined) continue;
+    for await (const member of await membersOf(tar)) {
       const { name, size = 0 } = member.header;
       if (!STATUS.test(name) || name.endsWith(".md5sums") || size > MAX_STATUS) {
         member.resume();
@@ -35,10 +26,12 @@ export async function componentsOf(image: Image): Promise<readonly Component[]> 
       }
       const parts: Uint8Array[] = [];
       for await (const chunk of member) parts.push(chunk as Uint8Array);
-      found.push(...component(Buffer.concat(parts).toString()));
+      // A file of a higher layer hides that of a lower one.
+      for (const one of component(Buffer.concat(parts).toString())) found.set(path.posix.basename(name), one);
     }
   }
-  return found.sort((a, b) => (a.purl < b.purl ? -1 : 1));
+  const each = new Map([...found.values()].map((one) => [one.purl, one]));
+  return [...each.values()].sort((a, b) => (a.purl < b.purl ? -1 : 1));
 }
 
 function component(control: string): Component[] {

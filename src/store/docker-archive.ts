@@ -3,7 +3,7 @@ import { SlimError } from "../base/error.ts";
 import { type Digest, digestOf, verified } from "../image/digest.ts";
 import { once } from "../image/image.ts";
 import { MAX_JSON, parseConfig } from "../image/parse.ts";
-import { formatReference, parseReference } from "../image/reference.ts";
+import { isSameName } from "../image/reference.ts";
 import { type Image, type Layer, mediaTypes } from "../image/types.ts";
 import type { LayoutFiles } from "./oci-layout.ts";
 
@@ -86,9 +86,8 @@ function isNames(value: unknown): value is readonly string[] {
 }
 
 function choose(entries: readonly Entry[], ref: string | undefined, where: string): Entry {
-  const wanted = ref === undefined ? undefined : fullName(ref);
   const matching = entries.filter(
-    ({ RepoTags }) => wanted === undefined || RepoTags?.some((name) => fullName(name) === wanted),
+    ({ RepoTags }) => ref === undefined || RepoTags?.some((name) => isSameName(name, ref)),
   );
   const [first] = matching;
   if (first === undefined) throw new SlimError("NOT_FOUND", `holds no image${ref ? ` named ${ref}` : ""}`, { where });
@@ -97,11 +96,6 @@ function choose(entries: readonly Entry[], ref: string | undefined, where: strin
     throw new SlimError("NOT_FOUND", "holds several images", { where, hint: `choose one of ${names}` });
   }
   return first;
-}
-
-function fullName(ref: string): string {
-  const reference = parseReference(ref);
-  return formatReference({ ...reference, tag: reference.tag ?? "latest" });
 }
 
 /** `docker save` writes a layer once, and links where an image has it again. */

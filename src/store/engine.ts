@@ -1,13 +1,15 @@
 import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Writable } from "node:stream";
 import { aborted, type Context, throwIfAborted } from "../base/context.ts";
 import { ioError, SlimError, systemCode } from "../base/error.ts";
+import type { Digest } from "../image/digest.ts";
 import type { Artifact, Image } from "../image/types.ts";
 import { archiveStore, writeArchive } from "./archive.ts";
+import { type AskLayers, askContainerd, askDocker, askUnpacked } from "./engine-layers.ts";
 import type { Store } from "./types.ts";
 
 /** Container engines, in the order in which one is looked for. kind is used only by name: it runs inside another. */
@@ -28,6 +30,8 @@ interface Client {
   /** Reads the archive from stdin, or from the file that is appended. */
   readonly load: readonly string[];
   readonly from: "stdin" | "file";
+  /** Where the engine can say what it has, and takes an archive without that. */
+  readonly layers?: AskLayers;
   /** Writes one image to a file, as an archive; both are appended. */
   readonly save?: readonly string[];
 }
@@ -40,6 +44,7 @@ const clients: readonly Client[] = [
     takes: "one image",
     load: ["load", "--quiet"],
     from: "stdin",
+    layers: askDocker,
     save: ["save", "--output"],
   },
   {
@@ -49,15 +54,18 @@ const clients: readonly Client[] = [
     takes: "one image",
     load: ["load", "--quiet"],
     from: "stdin",
+    layers: askUnpacked,
     save: ["save", "--quiet", "--format", "oci-archive", "--output"],
   },
   {
     engine: "containerd",
     program: "ctr",
-    ask: ["version"],
+    // Its own patience is ten seconds, of which a local socket needs none.
+    ask: ["--connect-timeout", "2s", "version"],
     takes: "everything",
     load: ["images", "import", "--all-platforms", "-"],
     from: "stdin",
+    layers: askContainerd,
   },
   {
     engine: "containerd",
@@ -93,10 +101,27 @@ export function engineStore(engine?: EngineName): Store {
         throw new SlimError("CONFIG", "there is no name to load the image under", { hint: "-t name:tag" });
       }
       const { client, answer } = await answering(context, engine);
-      await load(context, client, client.takes === "everything" ? artifact : imageFor(answer, artifact), refs);
-      return { type: "engine", engine: client.engine, refs };
+      const taken = client.takes === "everything" ? artifact : imageFor(answer, artifact);
+      return { type: "engine", engine: client.engine, refs, sentBytes: await load(context, client, taken, refs) };
     },
   };
+}
+
+/** The engines that answer on this machine, by name. */
+export async function answeringEngines(context: Context): Promise<readonly EngineName[]> {
+  const answers = await Promise.all(
+    engineNames.map((name) =>
+      answering(context, name).then(
+        () => [name],
+        (error: unknown) => {
+          throwIfAborted(context.signal);
+          if (!(error instanceof SlimError)) throw error;
+          return [];
+        },
+      ),
+    ),
+  );
+  return answers.flat();
 }
 
 interface Found {
@@ -132,17 +157,60 @@ function imageFor(platform: string, artifact: Artifact): Image {
   });
 }
 
-async function load(context: Context, client: Client, artifact: Artifact, refs: readonly string[]): Promise<void> {
+/**
+ * Loads an artifact without the layers that the engine has; whole, where that does not work. Gives the
+ * bytes that were sent.
+ */
+async function load(context: Context, client: Client, artifact: Artifact, refs: readonly string[]): Promise<number> {
+  let sent = 0;
+  const there = await layersIn(context, client, artifact);
+  if (there.size > 0) {
+    try {
+      sent = await send(context, client, artifact, refs, there);
+      // Between the question and the load somebody may have removed what was counted on.
+      const still = await layersIn(context, client, artifact);
+      if ([...there].every((digest) => still.has(digest))) return sent;
+    } catch (error) {
+      throwIfAborted(context.signal);
+      if (!(error instanceof SlimError) || error.code !== "ENGINE") throw error;
+    }
+  }
+  return sent + (await send(context, client, artifact, refs, new Set()));
+}
+
+/** What the engine says it has; nothing, where it cannot say. */
+async function layersIn(context: Context, client: Client, artifact: Artifact): Promise<ReadonlySet<Digest>> {
+  const ask = (...args: readonly string[]) => run(context, client, args, { timeout: PATIENCE, longest: ANSWER });
+  try {
+    return (await client.layers?.(ask, artifact)) ?? new Set();
+  } catch (error) {
+    throwIfAborted(context.signal);
+    if (!(error instanceof SlimError)) throw error;
+    return new Set();
+  }
+}
+
+async function send(
+  context: Context,
+  client: Client,
+  artifact: Artifact,
+  refs: readonly string[],
+  without: ReadonlySet<Digest>,
+): Promise<number> {
   if (client.from === "stdin") {
-    const write = (stdin: Writable) => writeArchive(context, artifact, refs, stdin);
+    let bytes = 0;
+    const write = async (stdin: Writable) => {
+      bytes = await writeArchive(context, artifact, refs, stdin, without);
+    };
     await run(context, client, client.load, { write });
-    return;
+    return bytes;
   }
   const folder = await temporaryFolder();
   try {
     const file = path.join(folder, "image.tar");
     await archiveStore(file).write(context, artifact, refs);
     await run(context, client, [...client.load, file]);
+    return (await stat(file)).size;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -189,6 +257,8 @@ function removeAtExit(folder: string): void {
 
 interface RunOptions {
   readonly timeout?: number;
+  /** Characters of the output that are kept, the last ones. */
+  readonly longest?: number;
   readonly write?: (stdin: Writable) => Promise<void>;
 }
 
@@ -197,7 +267,7 @@ async function run(
   context: Context,
   { program }: Client,
   args: readonly string[],
-  { timeout, write }: RunOptions = {},
+  { timeout, longest = LONGEST, write }: RunOptions = {},
 ): Promise<string> {
   throwIfAborted(context.signal);
   // Not spawn's own timeout: its timer keeps Node.js alive when there is no such program.
@@ -210,7 +280,7 @@ async function run(
   const printed = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"] as const) {
     child[name]?.setEncoding("utf8").on("data", (text: string) => {
-      printed[name] = (printed[name] + text).slice(-LONGEST);
+      printed[name] = (printed[name] + text).slice(-longest);
     });
   }
   const ended = new Promise<void>((resolve, reject) => {
@@ -250,6 +320,8 @@ async function feed(stdin: Writable, write: (stdin: Writable) => Promise<void>):
 
 /** As much of an engine's output as is kept, in characters. */
 const LONGEST = 4000;
+/** Enough for what a thousand images are made of. */
+const ANSWER = 16 * 1024 * 1024;
 
 function inWords(output: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal would take for commands

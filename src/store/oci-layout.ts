@@ -2,7 +2,7 @@ import { SlimError } from "../base/error.ts";
 import { type Digest, splitDigest, verified } from "../image/digest.ts";
 import { imagesOf } from "../image/image.ts";
 import { checkBytes, isIndexType, MAX_JSON, parseConfig, parseManifestOrIndex } from "../image/parse.ts";
-import { formatReference, parseReference } from "../image/reference.ts";
+import { formatReference, isSameName, parseReference } from "../image/reference.ts";
 import { type Artifact, type Blob, type Descriptor, type Image, type Layer, mediaTypes } from "../image/types.ts";
 
 /*
@@ -79,10 +79,11 @@ export async function readLayout(files: LayoutFiles, ref?: string): Promise<Arti
 }
 
 function choose(manifests: readonly Descriptor[], ref: string | undefined, where: string): Descriptor {
-  const matching = manifests.filter(
-    ({ digest, annotations }) =>
-      ref === undefined || digest === ref || annotations?.[NAME] === ref || annotations?.[CONTAINERD_NAME] === ref,
-  );
+  const matching = manifests.filter(({ digest, annotations = {} }) => {
+    if (ref === undefined || digest === ref || annotations[NAME] === ref) return true;
+    const { [CONTAINERD_NAME]: full } = annotations;
+    return full !== undefined && isSameName(full, ref);
+  });
   const [first] = matching;
   if (first === undefined) throw new SlimError("NOT_FOUND", `holds no image${ref ? ` named ${ref}` : ""}`, { where });
   if (matching.some(({ digest }) => digest !== first.digest)) {

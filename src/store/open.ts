@@ -26,6 +26,7 @@ export interface Destination {
  * @throws SlimError `NOT_FOUND` when there is nothing at the path, `CONFIG` for a reference that is none
  */
 export async function openStore(source: string, cwd: string, options: RegistryOptions = {}): Promise<Source> {
+  checkNamed(source);
   const engine = engineOf(source);
   if (engine !== undefined) return { store: engineStore(engine.name), ref: engine.ref };
   const [, scheme, rest = source] = schemed.exec(source) ?? [];
@@ -50,19 +51,40 @@ export async function openStore(source: string, cwd: string, options: RegistryOp
  * @throws SlimError `CONFIG`
  */
 export function openDestination(destination: string, cwd: string, options: RegistryOptions = {}): Destination {
+  checkNamed(destination);
   const engine = engineOf(destination);
   if (engine !== undefined) {
     return { store: engineStore(engine.name), refs: [formatReference(parseReference(engine.ref))] };
   }
-  const [, scheme, rest] = schemed.exec(destination) ?? [];
-  if (scheme === undefined || rest === undefined) {
-    if (looksLikePath(destination)) return { store: archiveStore(path.resolve(cwd, destination)), refs: [] };
+  if (destination.endsWith("/") && schemed.exec(destination) === null) {
+    throw new SlimError("CONFIG", "is a folder", { where: destination, hint: `for an OCI layout: oci:${destination}` });
+  }
+  const [, scheme, rest = destination] = schemed.exec(destination) ?? [];
+  if (scheme === undefined && !looksLikePath(destination)) {
     return { store: new RegistryClient(options), refs: [formatReference(parseReference(destination))] };
   }
   const colon = rest.indexOf(":");
   const place = path.resolve(cwd, colon > 0 ? rest.slice(0, colon) : rest);
   const refs = colon > 0 ? [rest.slice(colon + 1)] : [];
   return { store: scheme === "oci" ? folderStore(place) : archiveStore(place), refs };
+}
+
+/** What is called otherwise there; here it would be the name of a repository. */
+const skopeos = new Map([
+  ["oci-archive", "archive"],
+  ["docker-archive", "archive"],
+  ["docker-daemon", "docker"],
+  ["containers-storage", "podman"],
+]);
+
+function checkNamed(text: string): void {
+  if (text === "") throw new SlimError("CONFIG", "no image is named");
+  if (/^(?:oci|archive|docker|podman):$/.test(text)) {
+    throw new SlimError("CONFIG", "names nothing after the colon", { where: text });
+  }
+  const [, theirs = "", rest] = /^([a-z-]+):(.+)$/.exec(text) ?? [];
+  const ours = skopeos.get(theirs);
+  if (ours !== undefined) throw new SlimError("CONFIG", "is skopeo's word", { where: text, hint: `${ours}:${rest}` });
 }
 
 const schemed = /^(oci|archive):(.+)$/;

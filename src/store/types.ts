@@ -2,10 +2,15 @@ import type { Context } from "../base/context.ts";
 import type { Artifact } from "../image/types.ts";
 import type { EngineName } from "./engine.ts";
 
-/** What writing to a store did. `uploadedBytes` and the counts are those of a registry. */
+/** What writing to a store did. `uploadedBytes` and the counts are those of a registry; `sentBytes` are all that an engine was given. */
 export type Output =
   | { readonly type: "archive" | "oci-layout"; readonly path: string }
-  | { readonly type: "engine"; readonly engine: EngineName; readonly refs: readonly string[] }
+  | {
+      readonly type: "engine";
+      readonly engine: EngineName;
+      readonly refs: readonly string[];
+      readonly sentBytes: number;
+    }
   | {
       readonly type: "registry";
       readonly ref: string;

@@ -1,15 +1,13 @@
 import { createHash } from "node:crypto";
 import path from "node:path";
-import { Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
 import { type Context, throwIfAborted } from "../base/context.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { SlimError } from "../base/error.ts";
-import { unzstd } from "../base/zstd.ts";
 import type { Digest } from "../image/digest.ts";
 import { imagesOf } from "../image/image.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
 import { type Artifact, type Image, type Layer, mediaTypes } from "../image/types.ts";
+import { membersOf, uncompressed } from "./uncompressed.ts";
 
 /** What was found wrong with an artifact; nothing, when it is right. */
 export interface Validation {
@@ -22,7 +20,9 @@ const docker: readonly string[] = [
   mediaTypes.dockerManifest,
   mediaTypes.dockerIndex,
   mediaTypes.dockerConfig,
+  mediaTypes.dockerLayer,
   mediaTypes.dockerLayerGzip,
+  mediaTypes.dockerLayerZstd,
 ];
 
 /**
@@ -109,7 +109,7 @@ function checkConfig({ descriptor, config, layers }: Image, problem: Report): vo
 async function checkLayer(layer: Layer, problem: Report): Promise<void> {
   const { mediaType, digest } = layer.descriptor;
   const hash = createHash("sha256");
-  const tar = uncompressed(layer.open(), mediaType);
+  const tar = uncompressed(layer);
   if (tar === undefined) {
     problem(digest, `cannot look into a layer of type ${mediaType}`, "warning");
     for await (const _ of layer.open());
@@ -121,22 +121,6 @@ async function checkLayer(layer: Layer, problem: Report): Promise<void> {
   );
   const diffId: Digest = `sha256:${hash.digest("hex")}`;
   if (diffId !== layer.diffId) problem(digest, `unpacks to ${diffId}, but the config says ${layer.diffId}`);
-}
-
-function uncompressed(source: AsyncIterable<Uint8Array>, mediaType: string): AsyncIterable<Uint8Array> | undefined {
-  if (mediaType === mediaTypes.layer) return source;
-  if (mediaType === mediaTypes.layerZstd) return unzstd(source, "the layer");
-  if (mediaType !== mediaTypes.layerGzip && mediaType !== mediaTypes.dockerLayerGzip) return undefined;
-  return passErrors(Readable.from(source, { objectMode: false }), createGunzip());
-}
-
-/** `from.pipe(to)`, where a failure of `from` ends `to` as well. */
-function passErrors<To extends NodeJS.ReadWriteStream & { destroy(error: Error): unknown }>(
-  from: Readable,
-  to: To,
-): To {
-  from.once("error", (error) => to.destroy(error));
-  return from.pipe(to);
 }
 
 async function* hashed(source: AsyncIterable<Uint8Array>, hash: { update(chunk: Uint8Array): unknown }) {
@@ -151,13 +135,9 @@ async function checkMembers(
   tar: AsyncIterable<Uint8Array>,
   problem: (message: string, specified: boolean) => void,
 ): Promise<void> {
-  const { extract } = await import("tar-stream");
-  const members = passErrors(Readable.from(tar, { objectMode: false }), extract() as never) as ReturnType<
-    typeof extract
-  >;
   const seen = new Set<string>();
   let previous = "";
-  for await (const member of members) {
+  for await (const member of await membersOf(tar)) {
     const { name, type, linkname, uname, gname } = member.header;
     const at = path.posix.normalize(`/${name}`).replace(/(.)\/$/, "$1");
     if (`/${name}`.split("/").includes("..")) problem(`${name} leaves the root`, true);

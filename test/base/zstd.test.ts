@@ -3,8 +3,8 @@ import { createHash, randomBytes } from "node:crypto";
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import { unzstd, zstd } from "../../src/base/zstd.ts";
-import { hasTool } from "../support/debian-tools.ts";
 import { failsWith } from "../support/slim-error.ts";
+import { hasTool } from "../support/tools.ts";
 
 async function* cut(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
@@ -43,7 +43,7 @@ test("two streams at once do not mix", async (t) => {
 });
 
 test("reads what zstd writes, and the other way round", async (t) => {
-  if (!(await hasTool(t, "zstd", "zstd"))) return;
+  if (!hasTool(t, "zstd")) return;
   const tool = (args: string[], input: Uint8Array) => execFileSync("zstd", args, { input, maxBuffer: 1 << 26 });
   for (const level of [1, 19]) {
     same(t, tool(["-dc"], await whole(zstd(cut(sample, 65_536), level))), sample);

@@ -54,6 +54,18 @@ test("no such path", async (t) => {
   await fails(t, ["./nowhere"], /^error: \S+\/nowhere: no such file or folder \(.+\)\n$/, await app(t, {}));
 });
 
+test("packages in Yarn's archives", async (t) => {
+  const { cwd } = await app(t, {
+    "package.json": '{ "name": "pnp", "workspaces": ["apps/*"] }',
+    ".pnp.cjs": "",
+    "apps/one/package.json": '{ "name": "one", "dependencies": { "express": "5" } }',
+    "apps/one/index.js": 'require("express")',
+  });
+  const line =
+    /^error: \S+\/\.pnp\.cjs: packages are installed by Yarn Plug'n'Play, .+ \(set "nodeLinker: node-modules" .+\)\n$/;
+  await fails(t, ["apps/one"], line, { cwd });
+});
+
 test("not a project", async (t) => {
   const { cwd } = await app(t, { "sub/readme.txt": "x" });
   await fails(t, ["sub"], /^error: \S+\/sub: is not a project: it has no package\.json \(.+\)\n$/, { cwd });

@@ -12,7 +12,7 @@ import { checkout, type Printed, slimBuild } from "../support/slim.ts";
 import { testWith } from "../support/tools.ts";
 
 const run = promisify(execFile);
-const openssl = await testWith(test, "openssl");
+const openssl = testWith(test.serial, "openssl");
 const work = workFolder(test);
 const archive = path.join(work, "express.tar");
 let result: Printed;

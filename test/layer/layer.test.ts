@@ -1,4 +1,5 @@
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import test from "ava";
@@ -34,6 +35,40 @@ test("a layer that is known is packed again only when somebody reads it", async 
   t.is(again.diffId, first.diffId);
   await t.throwsAsync(stat(file), { code: "ENOENT" });
   t.deepEqual(await read(again.open()), bytes);
+});
+
+test("files that are one are hard links, where nothing tells them apart", async (t) => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "slim-layer-"));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const named = (name: string, more: Partial<Entry & { type: "file" }> = {}): Entry => ({
+    type: "file",
+    path: `/${name}`,
+    mode: 0o755,
+    content: bytesContent("one"),
+    inode: "p:1",
+    ...owner,
+    ...more,
+  });
+  const long = `b${"x".repeat(120)}`;
+  const given = [
+    named("a"),
+    named(long),
+    named("c", { mode: 0o644 }),
+    named("d", { inode: "p:2" }),
+    named("e", { content: bytesContent("two") }),
+    named("f"),
+  ];
+  const layer = await buildLayer(context, new Cache(path.join(folder, "cache")), "os", given, options);
+  t.is(layer.files, 4);
+  t.is(layer.unpackedSize, 12);
+  const root = path.join(folder, "root");
+  await mkdir(root);
+  execFileSync("tar", ["-xzf", "-", "-C", root], { input: await read(layer.open()) });
+  const inode = async (name: string) => (await stat(path.join(root, name))).ino;
+  const first = await inode("a");
+  t.is(await inode(long), first);
+  t.is(await inode("f"), first);
+  for (const name of ["c", "d", "e"]) t.not(await inode(name), first, name);
 });
 
 for (const [what, names] of [

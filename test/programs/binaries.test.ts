@@ -4,9 +4,9 @@ import os from "node:os";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { build } from "../../src/build.ts";
-import { hasTool } from "../support/debian-tools.ts";
 import { cacheDir, canRun, compile, imageOf, runHere } from "../support/program-image.ts";
 import { failsWith } from "../support/slim-error.ts";
+import { hasTool } from "../support/tools.ts";
 
 /** A folder with these files. */
 async function sources(t: ExecutionContext, files: Readonly<Record<string, string>>): Promise<string> {
@@ -49,7 +49,7 @@ async function sameInImage(
 }
 
 test.serial("C: the interpreter, libc and nothing else", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  if (!canRun(t) || !hasTool(t, "gcc")) return;
   const result = await sameInImage(t, { name: "a.c", text: hello }, ["gcc", "-o", "program", "a.c"]);
   t.deepEqual(
     filesBelow(result.closures[0], "/usr/lib").filter((place) => place.includes(".so")),
@@ -64,7 +64,7 @@ test.serial("C: the interpreter, libc and nothing else", async (t) => {
 });
 
 test.serial("C++ with an exception", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "g++", "g++"))) return;
+  if (!canRun(t) || !hasTool(t, "g++")) return;
   const text = `#include <iostream>
 #include <stdexcept>
 int main() { try { throw std::runtime_error("caught"); } catch (const std::exception &e) { std::cout << e.what() << std::endl; } }`;
@@ -72,7 +72,7 @@ int main() { try { throw std::runtime_error("caught"); } catch (const std::excep
 });
 
 test.serial("Rust with a thread and a panic", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "rustc", "rustc"))) return;
+  if (!canRun(t) || !hasTool(t, "rustc")) return;
   const text = `fn main() {
     let result = std::thread::spawn(|| { std::panic::catch_unwind(|| panic!("no")).is_err() }).join().unwrap();
     println!("{result} {:?}", std::env::args().nth(1));
@@ -90,7 +90,7 @@ test.serial("Rust with a thread and a panic", async (t) => {
 });
 
 test.serial("threads that end early: libgcc_s, which glibc opens by itself", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  if (!canRun(t) || !hasTool(t, "gcc")) return;
   const text = `#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -107,7 +107,7 @@ int main() {
 });
 
 test.serial("names of accounts, hosts and services through NSS", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  if (!canRun(t) || !hasTool(t, "gcc")) return;
   const text = `#include <arpa/inet.h>
 #include <grp.h>
 #include <netdb.h>
@@ -131,7 +131,7 @@ int main() {
 });
 
 test.serial("libraries beside the program keep their places: RUNPATH, and links", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  if (!canRun(t) || !hasTool(t, "gcc")) return;
   const folder = await sources(t, {
     "a.c": "int answer(void); int main() { return answer(); }",
     "b.c": "int deep(void); int answer(void) { return deep() * 6; }",
@@ -172,7 +172,7 @@ test.serial("libraries beside the program keep their places: RUNPATH, and links"
 });
 
 test.serial("a chain of RPATHs, which the libraries of libraries inherit", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  if (!canRun(t) || !hasTool(t, "gcc")) return;
   const folder = await sources(t, {
     "a.c": "int one(void); int main() { return one(); }",
     "b.c": "int two(void); int one(void) { return two() + 1; }",
@@ -190,14 +190,14 @@ test.serial("a chain of RPATHs, which the libraries of libraries inherit", async
 });
 
 test.serial("musl, with its loader from Debian", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "musl-gcc", "musl-tools"))) return;
+  if (!canRun(t) || !hasTool(t, "musl-gcc")) return;
   const result = await sameInImage(t, { name: "a.c", text: hello }, ["musl-gcc", "-o", "program", "a.c"]);
   t.false(result.closures[0]?.entries.has("/usr/lib/x86_64-linux-gnu/libc.so.6"));
   t.true(result.closures[0]?.entries.has("/usr/lib/ld-musl-x86_64.so.1"));
 });
 
 test.serial("Go: static, and with cgo; --trim leaves the build information", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "go", "golang-go")) || !(await hasTool(t, "gcc", "gcc"))) return;
+  if (!canRun(t) || !hasTool(t, "go") || !hasTool(t, "gcc")) return;
   t.timeout(300_000);
   const go = (lines: string) => `package main\n${lines}\n`;
   const folder = await sources(t, {
@@ -230,7 +230,7 @@ test.serial("Go: static, and with cgo; --trim leaves the build information", asy
 });
 
 test.serial("a static program: alone with --bare, some 130 kB more with what programs expect", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  if (!canRun(t) || !hasTool(t, "gcc")) return;
   const folder = await sources(t, { "a.c": hello });
   compile(folder, ["gcc", "-static", "-o", "program", "a.c"]);
   const file = path.join(folder, "program");
@@ -247,7 +247,7 @@ test.serial("a static program: alone with --bare, some 130 kB more with what pro
 });
 
 test.serial("what was put behind a program is not cut off, and that is said", async (t) => {
-  if (!(await hasTool(t, "gcc", "gcc"))) return;
+  if (!hasTool(t, "gcc")) return;
   const folder = await sources(t, { "a.c": hello });
   compile(folder, ["sh", "-c", "gcc -o program a.c && echo payload >> program"]);
   const file = path.join(folder, "program");
@@ -261,7 +261,7 @@ test.serial("what was put behind a program is not cut off, and that is said", as
 });
 
 test.serial("libraries of this machine and of a sysroot", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "gcc", "gcc"))) return;
+  if (!canRun(t) || !hasTool(t, "gcc")) return;
   const folder = await sources(t, { "a.c": hello });
   compile(folder, ["gcc", "-o", "program", "a.c"]);
   const file = path.join(folder, "program");
@@ -283,7 +283,7 @@ test.serial("libraries of this machine and of a sysroot", async (t) => {
 });
 
 test.serial("what is missing or too old is told with the chain to it", async (t) => {
-  if (!(await hasTool(t, "gcc", "gcc"))) return;
+  if (!hasTool(t, "gcc")) return;
   const folder = await sources(t, {
     "a.c": "int one(void); int main() { return one(); }",
     "b.c": "int two(void); int one(void) { return two(); }",

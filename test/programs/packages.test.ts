@@ -1,9 +1,9 @@
 import { tmpdir } from "node:os";
 import test from "ava";
 import { build } from "../../src/build.ts";
-import { hasTool } from "../support/debian-tools.ts";
 import { cacheDir, canRun, imageOf, runHere } from "../support/program-image.ts";
 import { failsWith } from "../support/slim-error.ts";
+import { hasTool } from "../support/tools.ts";
 
 /** A program of Debian, run from an image of it alone. */
 interface Case {
@@ -94,7 +94,7 @@ const cases: readonly Case[] = [
 for (const { packages, entry, args, stdin = "", here, prints, size } of cases) {
   const [name = ""] = packages;
   test.serial(`${name}: ${args.join(" ").slice(0, 40)}`, async (t) => {
-    if (!(await canRun(t)) || (here !== undefined && !(await hasTool(t, here, name)))) return;
+    if (!canRun(t) || (here !== undefined && !hasTool(t, here))) return;
     t.timeout(300_000);
     const { result, container } = await imageOf(t, { packages, entry });
     const ran = await container.run({ args, stdin });
@@ -155,7 +155,7 @@ test.serial("what a package is run by or depends on, and is not there, is told",
 });
 
 test.serial("other encodings come with libc6", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "iconv", "libc-bin"))) return;
+  if (!canRun(t) || !hasTool(t, "iconv")) return;
   const { container } = await imageOf(t, { packages: ["libc-bin", "libc6"], entry: "/usr/bin/iconv" });
   const ran = await container.run({ args: ["-f", "UTF-8", "-t", "SHIFT_JIS"], stdin: "テスト" });
   t.deepEqual(ran, runHere("iconv", { args: ["-f", "UTF-8", "-t", "SHIFT_JIS"], stdin: "テスト" }));
@@ -166,7 +166,8 @@ test.serial("packages stand on Debian's libraries alone, and their names are che
     failsWith(t, "CONFIG", () => build({ ...dry, packages: ["jq"], entry: "/usr/bin/jq", ...call }));
   t.regex(await refused({ base: "host" }), /packages need Debian's libraries under them/);
   t.regex(await refused({ packages: ["../jq"] }), /"\.\.\/jq" is not the name of a Debian package/);
-  t.regex(await refused({ base: "alpine" }), /"alpine" is not a base \(debian, host or scratch\)/);
+  t.regex(await refused({ base: "" }), /is empty \(an image, debian, host or scratch\)/);
+  t.regex(await refused({ base: "Alpine" }), /Alpine/);
   const unknown = await failsWith(t, "NOT_FOUND", () => build({ ...dry, packages: ["no-such-package"], entry: "/x" }));
   t.regex(unknown, /Debian trixie has no package no-such-package for amd64/);
   const entry = await failsWith(t, "NOT_FOUND", () => build({ ...dry, packages: ["jq"], entry: "/usr/bin/yq" }));

@@ -5,9 +5,9 @@ import path from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { build } from "../../src/build.ts";
 import type { Index } from "../../src/image/types.ts";
-import { hasTool } from "../support/debian-tools.ts";
 import { cacheDir, canRun, compile, imageOf, runHere } from "../support/program-image.ts";
 import { failsWith } from "../support/slim-error.ts";
+import { hasTool } from "../support/tools.ts";
 import { Container } from "../support/unpacked-image.ts";
 
 async function emptyFolder(t: ExecutionContext): Promise<string> {
@@ -42,8 +42,8 @@ async function indexIn(layout: string): Promise<Index> {
 }
 
 test.serial("binaries of several platforms: named, in any order, or found in a folder, are one index", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "go", "golang-go"))) return;
-  if (!(await hasTool(t, "qemu-aarch64-static", "qemu-user-static"))) return;
+  if (!canRun(t) || !hasTool(t, "go")) return;
+  if (!hasTool(t, "qemu-aarch64-static")) return;
   const folder = await goPrograms(t);
   const [amd, arm] = ["amd64", "arm64"].map((arch) => `dist/program_linux_${arch}/program`) as [string, string];
   const { result, container, folder: made } = await imageOf(t, { cwd: folder, path: "dist" });
@@ -83,7 +83,7 @@ test.serial("binaries of several platforms: named, in any order, or found in a f
 });
 
 test.serial("a package for two platforms: each has its own libraries, and both run", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "qemu-aarch64-static", "qemu-user-static"))) return;
+  if (!canRun(t) || !hasTool(t, "qemu-aarch64-static")) return;
   t.timeout(180_000);
   const platform = "linux/arm64,linux/amd64";
   const { container, folder, result } = await imageOf(t, { packages: ["jq"], entry: "/usr/bin/jq", platform });
@@ -98,7 +98,7 @@ test.serial("a package for two platforms: each has its own libraries, and both r
 });
 
 test.serial("a Node.js app for two platforms has one version of Node.js, and skopeo reads both", async (t) => {
-  if (!(await hasTool(t, "skopeo", "skopeo"))) return;
+  if (!hasTool(t, "skopeo")) return;
   t.timeout(300_000);
   const folder = await emptyFolder(t);
   await writeFile(path.join(folder, "package.json"), '{ "name": "two", "main": "main.js" }');
@@ -123,7 +123,7 @@ test.serial("a Node.js app for two platforms has one version of Node.js, and sko
 });
 
 test.serial("zstd is read by other tools", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "zstd", "zstd")) || !(await hasTool(t, "gcc", "gcc"))) return;
+  if (!canRun(t) || !hasTool(t, "zstd") || !hasTool(t, "gcc")) return;
   const folder = await emptyFolder(t);
   await writeFile(path.join(folder, "a.c"), '#include <stdio.h>\nint main() { puts("packed"); }\n');
   compile(folder, ["gcc", "-o", "program", "a.c"]);

@@ -7,8 +7,8 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
-import { hasTool } from "../support/debian-tools.ts";
 import { canRun, imageOf, runImage } from "../support/program-image.ts";
+import { hasTool } from "../support/tools.ts";
 
 /** A folder that the account of the image may write into. */
 async function openFolder(t: ExecutionContext): Promise<string> {
@@ -44,7 +44,7 @@ async function freePort(): Promise<number> {
 }
 
 test.serial("curl: HTTPS with a certificate authority of our own, and not without it", async (t) => {
-  if (!(await canRun(t)) || !(await hasTool(t, "openssl", "openssl"))) return;
+  if (!canRun(t) || !hasTool(t, "openssl")) return;
   const folder = await openFolder(t);
   const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
   const files = ["-keyout", "key.pem", "-out", "ca.pem"];
@@ -68,7 +68,7 @@ test.serial("curl: HTTPS with a certificate authority of our own, and not withou
 });
 
 test.serial("nginx serves a file", async (t) => {
-  if (!(await canRun(t))) return;
+  if (!canRun(t)) return;
   const folder = await openFolder(t);
   const port = await freePort();
   await writeFile(path.join(folder, "index.html"), "<p>served</p>\n");
@@ -86,7 +86,7 @@ include /etc/nginx/mime.types; server { listen 127.0.0.1:${port}; root /mnt; } }
 });
 
 test.serial("redis-server answers", async (t) => {
-  if (!(await canRun(t))) return;
+  if (!canRun(t)) return;
   const folder = await openFolder(t);
   const port = await freePort();
   const { container } = await imageOf(t, { packages: ["redis-server", "redis-tools"], entry: "/usr/bin/redis-server" });
@@ -98,7 +98,7 @@ test.serial("redis-server answers", async (t) => {
 });
 
 test.serial("postgres makes a database and answers a query", async (t) => {
-  if (!(await canRun(t))) return;
+  if (!canRun(t)) return;
   t.timeout(300_000);
   const folder = await openFolder(t);
   await mkdir(path.join(folder, "data"));

@@ -30,6 +30,7 @@ export function projectOf(root: string, entry: string, more: Partial<NodeProject
     external: [],
     include: [],
     exclude: [],
+    traced: [],
     ...more,
   };
 }

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -6,7 +6,10 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import type { ExecutionContext } from "ava";
+import { skip } from "./tools.ts";
 
 /** A real registry that runs until it is stopped. */
 export interface RealRegistry {
@@ -20,15 +23,6 @@ export interface ServerOptions {
   /** Lines below `auth:` or `http:` and the like, in the server's own YAML. */
   readonly auth?: (folder: string) => string;
   readonly tls?: { readonly certificate: string; readonly key: string };
-}
-
-/** Whether a Debian tool is there, after trying to install its package where that is allowed. */
-export function hasTool(command: string, packageName = command): boolean {
-  const there = () => spawnSync("which", [command]).status === 0;
-  if (there()) return true;
-  if (process.getuid?.() !== 0) return false;
-  spawnSync("apt-get", ["install", "-y", "--no-install-recommends", packageName], { stdio: "ignore" });
-  return there();
 }
 
 export async function freePort(): Promise<number> {
@@ -76,6 +70,30 @@ export async function startRegistry(options: ServerOptions = {}): Promise<RealRe
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * A second real registry, which has the referrers API: olareg, built with Go. It keeps
+ * everything in memory, and ends with the test. Undefined where Go or its modules cannot be had.
+ */
+export async function startReferrersRegistry(t: ExecutionContext): Promise<string | undefined> {
+  const folder = await mkdtemp(path.join(tmpdir(), "slim-referrers-"));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const program = path.join(folder, "registry");
+  const source = fileURLToPath(new URL("referrers-registry", import.meta.url));
+  const env = { ...process.env, GOFLAGS: "-mod=readonly -trimpath", CGO_ENABLED: "0" };
+  const failed = await execute("go", ["build", "-C", source, "-o", program, "."], { env }).catch(
+    (error: Error) => error,
+  );
+  if (failed instanceof Error) {
+    skip(t, `Go or one of its modules: ${failed.message}`, { optional: true });
+    return undefined;
+  }
+  // It ends when its input does, so also when this process dies.
+  const child = spawn(program, { stdio: ["pipe", "pipe", "inherit"] });
+  t.teardown(() => void child.kill());
+  const [line] = await once(child.stdout.setEncoding("utf8"), "data");
+  return String(line).trim();
 }
 
 async function untilUp(host: string, secure: boolean, child: ChildProcess, said: () => string): Promise<void> {

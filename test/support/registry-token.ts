@@ -2,7 +2,7 @@ import { createSign, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { answer } from "./registry.ts";
+import { answer, type Exchange } from "./registry.ts";
 
 export interface TokenRequest {
   readonly method: string;
@@ -19,6 +19,8 @@ export interface TokenServerOptions {
   readonly refreshToken?: string;
   /** Answers in the server's place. */
   readonly answer?: (request: TokenRequest) => { readonly status: number; readonly body: string } | undefined;
+  /** What is granted of the scopes that were asked for; all when left out. */
+  readonly grant?: (scopes: readonly string[]) => readonly string[];
   readonly key?: KeyObject;
   readonly certificate?: string;
 }
@@ -56,11 +58,8 @@ export class TokenServer {
         return answer(response, 401, {}, JSON.stringify({ details: "incorrect username or password" }));
       const scopes = asked.method === "POST" ? (asked.form.get("scope") ?? "").split(" ") : asked.form.getAll("scope");
       const life = options.life ?? 300;
-      const token = tokens.issue(
-        scopes.filter((scope) => scope !== ""),
-        asked.form.get("service") ?? "",
-        life,
-      );
+      const wanted = scopes.filter((scope) => scope !== "");
+      const token = tokens.issue(options.grant?.(wanted) ?? wanted, asked.form.get("service") ?? "", life);
       return answer(response, 200, {}, JSON.stringify({ token, expires_in: life }));
     }).listen(0, "127.0.0.1");
     await once(tokens.#server, "listening");
@@ -106,6 +105,16 @@ export class TokenServer {
     if (method === "POST") return form.get("refresh_token") === refreshToken && refreshToken !== undefined;
     return login === undefined || authorization === `Basic ${Buffer.from(login).toString("base64")}`;
   }
+}
+
+/** Whether a token allows a request, as distribution decides it. */
+export function allowsRequest(header: string | undefined, { method, url }: Exchange): boolean {
+  if (claimsOf(header) === undefined) return false;
+  const name = /^\/v2\/(.+)\/(?:blobs|manifests|referrers)\//.exec(url.pathname)?.[1];
+  if (name === undefined) return true;
+  const from = url.searchParams.get("from");
+  const own = method === "GET" || method === "HEAD" ? "pull" : "push";
+  return allows(header, name, own) && (from === null || allows(header, from, "pull"));
 }
 
 /** Whether a token allows an action, by its own claims: how a strict registry decides. */

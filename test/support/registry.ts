@@ -35,6 +35,8 @@ export interface StrictOptions {
   /** What Location headers look like. */
   readonly location?: (path: string, host: string) => string;
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Where it listens: 127.0.0.1 when left out. */
+  readonly address?: string;
 }
 
 interface Repository {
@@ -63,6 +65,8 @@ export class StrictRegistry {
   readonly repositories = new Map<string, Repository>();
   readonly uploads = new Map<string, Upload>();
   readonly options: StrictOptions;
+  /** Connections that were made to it. */
+  connections = 0;
   #server: Server | undefined;
 
   constructor(options: StrictOptions = {}) {
@@ -79,7 +83,10 @@ export class StrictRegistry {
     };
     const server = options.tls === undefined ? createServer(listener) : createTlsServer(options.tls, listener);
     registry.#server = server;
-    server.listen(0, "127.0.0.1");
+    server.on("connection", () => {
+      registry.connections += 1;
+    });
+    server.listen(0, options.address ?? "127.0.0.1");
     await once(server, "listening");
     return registry;
   }
@@ -90,7 +97,8 @@ export class StrictRegistry {
   }
 
   get host(): string {
-    return `127.0.0.1:${this.port}`;
+    const { address = "127.0.0.1" } = this.options;
+    return `${address.includes(":") ? `[${address}]` : address}:${this.port}`;
   }
 
   async stop(): Promise<void> {

@@ -17,6 +17,8 @@ export interface SlimOptions {
   readonly nodeOptions?: readonly string[];
   /** What it reads from standard input; nothing by default. */
   readonly input?: string;
+  /** Ctrl-C is pressed when this is settled. */
+  readonly interrupt?: Promise<unknown>;
   /** `077` */
   readonly umask?: string;
 }
@@ -52,6 +54,7 @@ async function start(args: readonly string[], options: SlimOptions): Promise<Sli
   // Who does not read has no use for it.
   child.stdin.on("error", () => {});
   child.stdin.end(input);
+  options.interrupt?.then(() => child.kill("SIGINT"));
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));

@@ -10,8 +10,8 @@ import { slimBuild } from "../support/slim.ts";
 import { testWith } from "../support/tools.ts";
 
 const run = promisify(execFile);
-const runc = await testWith(test, "runc");
-const qemu = await testWith(test, "qemu-aarch64-static");
+const runc = testWith(test.serial, "root", "runc");
+const qemu = testWith(test.serial, "root", "qemu-aarch64-static");
 const work = workFolder(test);
 const cwd = path.join(work, "project");
 

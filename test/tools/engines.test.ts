@@ -10,9 +10,9 @@ import { checkout, type Printed, slimBuild } from "../support/slim.ts";
 import { testWith } from "../support/tools.ts";
 
 const run = promisify(execFile);
-const docker = await testWith(test, "dockerd", "docker");
-const podman = await testWith(test, "podman", "runc");
-const containerd = await testWith(test, "containerd", "ctr");
+const docker = testWith(test.serial, "root", "dockerd", "docker");
+const podman = testWith(test.serial, "root", "podman", "runc");
+const containerd = testWith(test.serial, "root", "containerd", "ctr");
 const work = workFolder(test);
 const archive = path.join(work, "express.tar");
 const name = "example.com/team/express:1";

@@ -9,7 +9,7 @@ import { checkout, slimBuild } from "../support/slim.ts";
 import { testWith } from "../support/tools.ts";
 
 const run = promisify(execFile);
-const runc = await testWith(test, "runc");
+const runc = testWith(test.serial, "root", "runc");
 const work = workFolder(test);
 
 const manifest = (fields: object) => JSON.stringify({ name: "tested", engines: { node: "24.x" }, ...fields });

@@ -7,14 +7,14 @@ import { unpackArchive } from "../support/archive.ts";
 import { startContainerd, startDocker } from "../support/daemon.ts";
 import { esbuildBinary } from "../support/esbuild-binary.ts";
 import { lockedProject, workFolder } from "../support/project.ts";
-import { hasTool, startRegistry } from "../support/registry-server.ts";
+import { startRegistry } from "../support/registry-server.ts";
 import { type Printed, type SlimRun, slim, slimBuild } from "../support/slim.ts";
-import { testWith } from "../support/tools.ts";
+import { hasTool, testWith } from "../support/tools.ts";
 
 const run = promisify(execFile);
-const docker = await testWith(test, "dockerd", "docker", "skopeo");
-const podman = await testWith(test, "podman", "runc");
-const containerd = await testWith(test, "containerd", "ctr");
+const docker = testWith(test.serial, "root", "dockerd", "docker", "skopeo");
+const podman = testWith(test.serial, "root", "podman", "runc");
+const containerd = testWith(test.serial, "root", "containerd", "ctr");
 const work = workFolder(test);
 const name = "example.com/team/program:1";
 const archive = path.join(work, "program.tar");
@@ -42,6 +42,16 @@ function succeeded(t: ExecutionContext, { code, stderr }: SlimRun): void {
   t.is(code, 0, stderr);
 }
 
+const again = "example.com/team/again:1";
+
+/** The engine has the layers: another image of them is loaded by its config alone. */
+async function loadsLittle(t: ExecutionContext, args: readonly string[], env: Environment): Promise<void> {
+  const { outputs } = await slimBuild(["-t", again, "--cmd=--help", ...args], { cwd, env });
+  const [output] = outputs;
+  t.is(output?.type, "engine");
+  if (output?.type === "engine") t.true(output.sentBytes < 50_000, String(output.sentBytes));
+}
+
 /** A Podman with folders of its own. */
 async function podmanAt(folder: string) {
   await mkdir(folder, { recursive: true });
@@ -61,16 +71,18 @@ docker("Docker: loaded by a build, run, copied out, pulled from a registry", asy
   t.teardown(() => engine.stop());
   const loaded = await load(["--load"], engine.env);
   succeeded(t, loaded);
-  t.regex(loaded.stderr, /^example\.com\/team\/program:1: loaded into docker$/m);
+  t.regex(loaded.stderr, /^example\.com\/team\/program:1: loaded into docker \(4\.\d MB sent\)$/m);
   t.is((await engine.client("image", "inspect", "--format", "{{.Id}}", name)).trim(), id);
   t.regex(await engine.client("run", "--rm", "--network", "none", name), /^\d+\.\d+\.\d+\n$/);
+  await loadsLittle(t, ["--load=docker", program], engine.env);
+  t.regex(await engine.client("run", "--rm", "--network", "none", again), /^Usage:|esbuild/m);
 
   const index = "example.com/team/index:1";
   const platforms = await slimBuild(["--platform", "linux/arm64,linux/amd64", "-t", index, "--load=docker"], {
     cwd: await lockedProject(path.join(work, "app"), { "index.js": "console.log(process.arch)" }),
     env: engine.env,
   });
-  t.deepEqual(platforms.outputs, [{ type: "engine", engine: "docker", refs: [index] }]);
+  t.like(platforms.outputs[0], { type: "engine", engine: "docker", refs: [index] });
   t.is((await engine.client("run", "--rm", "--network", "none", index)).trim(), "x64");
 
   const saved = path.join(work, "saved.tar");
@@ -83,7 +95,7 @@ docker("Docker: loaded by a build, run, copied out, pulled from a registry", asy
   t.is(missing.code, 1);
   t.regex(missing.stderr, /^error: docker: .*(?:No such image|reference does not exist).*\n$/);
 
-  if (!hasTool("docker-registry")) return t.log("docker-registry is missing: nothing pulled");
+  if (!hasTool(t, "docker-registry")) return;
   const registry = await startRegistry();
   t.teardown(() => registry.stop());
   const ref = `${registry.host}/team/program:1`;
@@ -103,10 +115,13 @@ podman("Podman: found where Docker does not answer, run, copied out and in", asy
   const nowhere = { ...env, DOCKER_HOST: `unix://${work}/none.sock` };
   const loaded = await load(["--load"], nowhere);
   succeeded(t, loaded);
-  t.regex(loaded.stderr, /^example\.com\/team\/program:1: loaded into podman$/m);
+  t.regex(loaded.stderr, /^example\.com\/team\/program:1: loaded into podman \(4\.\d MB sent\)$/m);
   t.is(`sha256:${(await client("image", "inspect", "--format", "{{.Id}}", name)).trim()}`, id);
   const limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
   t.regex(await client("run", "--rm", "--network", "none", ...limits, name), /^\d+\.\d+\.\d+\n$/);
+
+  await loadsLittle(t, ["--load=podman", program], env);
+  t.regex(await client("run", "--rm", "--network", "none", ...limits, again), /^Usage:|esbuild/m);
 
   const copied = path.join(work, "from-podman");
   succeeded(t, await slim(["copy", `podman:${name}`, `oci:${copied}`], { env }));
@@ -127,7 +142,8 @@ containerd("containerd: an index is imported whole, and runs", async (t) => {
   const programs = [`linux/amd64=${program}`, `linux/arm64=${arm}`];
   const tag = "example.com/team/index:1";
   const result = await slimBuild(["-t", tag, "--bare", "--load=containerd", ...programs], { cwd, env: engine.env });
-  t.deepEqual(result.outputs, [{ type: "engine", engine: "containerd", refs: [tag] }]);
+  t.like(result.outputs[0], { type: "engine", engine: "containerd", refs: [tag] });
+  await loadsLittle(t, ["--bare", "--load=containerd", ...programs], engine.env);
   const line = (await engine.client("images", "ls")).split("\n").find((one) => one.startsWith(`${tag} `));
   t.true(line?.includes(result.digest), line ?? "not listed");
   t.true(line?.includes("linux/amd64,linux/arm64"), line);
@@ -147,10 +163,30 @@ test("kind is given a file that is whole, and that is gone afterwards", async (t
   const env = { PATH: `${bin}:${process.env.PATH}`, TMPDIR: temporary };
   const loaded = await load(["--load", "kind"], env);
   succeeded(t, loaded);
-  t.regex(loaded.stderr, /^example\.com\/team\/program:1: loaded into kind$/m);
+  t.regex(loaded.stderr, /^example\.com\/team\/program:1: loaded into kind \(4\.\d MB sent\)$/m);
   t.is(await readFile(path.join(bin, "log"), "utf8"), "get clusters\nload image-archive\n");
   t.deepEqual(await readFile(path.join(bin, "image.tar")), await readFile(archive));
   t.deepEqual(await readdir(temporary), []);
+});
+
+test("an engine that has not what it said is given everything", async (t) => {
+  // As when somebody removes an image between the question and the load.
+  const bin = path.join(work, "forgetful");
+  await mkdir(bin);
+  const diffIds = (await unpackArchive(archive, path.join(work, "again"))).config.rootfs.diff_ids;
+  const script = `#!/bin/sh
+case "$1 $2" in
+"version "*) echo linux/amd64 ;;
+"info "*) echo null ;;
+"image ls") echo sha256:1 ;;
+"image inspect") echo '${JSON.stringify(diffIds)}' ;;
+"load "*) [ -e ${bin}/first.tar ] && exec cat > ${bin}/second.tar; cat > ${bin}/first.tar; echo "no such file" >&2; exit 1 ;;
+esac`;
+  await writeFile(path.join(bin, "docker"), script);
+  await chmod(path.join(bin, "docker"), 0o755);
+  succeeded(t, await load(["--load", "docker"], { PATH: `${bin}:${process.env.PATH}` }));
+  t.true((await readFile(path.join(bin, "first.tar"))).length < 50_000);
+  t.deepEqual(await readFile(path.join(bin, "second.tar")), await readFile(archive));
 });
 
 test("where there is no engine, or no name, one line says so", async (t) => {

@@ -8,7 +8,7 @@ import { checkout, slimBuild } from "../support/slim.ts";
 import { testWith } from "../support/tools.ts";
 
 const run = promisify(execFile);
-const real = await testWith(test, "umoci", "runc");
+const real = testWith(test.serial, "root", "umoci", "runc");
 const work = workFolder(test);
 const bundle = path.join(work, "bundle");
 const request = "fetch('http://127.0.0.1:8080/').then(async (r) => console.log(await r.text()))";

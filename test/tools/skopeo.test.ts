@@ -9,7 +9,7 @@ import { checkout, type Printed, slimBuild } from "../support/slim.ts";
 import { testWith } from "../support/tools.ts";
 
 const exec = promisify(execFile);
-const skopeo = await testWith(test, "skopeo");
+const skopeo = testWith(test.serial, "skopeo");
 const work = workFolder(test);
 const archive = path.join(work, "app.tar");
 const layout = path.join(work, "layout");

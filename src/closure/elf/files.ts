@@ -1,9 +1,10 @@
 import type { ByteReader } from "./reader.ts";
 
-/** A regular file's bytes, or a symbolic link's target as written. */
+/** A regular file's bytes, a symbolic link's target as written, or something else, which hides what another view has. */
 export type LibraryFile =
   | { readonly type: "file"; withReader<T>(use: (reader: ByteReader) => Promise<T>): Promise<T> }
-  | { readonly type: "link"; readonly target: string };
+  | { readonly type: "link"; readonly target: string }
+  | { readonly type: "folder" };
 
 /** The files of an image as far as a loader looks at them. Folders need not be told. */
 export interface LibraryFiles {

@@ -35,22 +35,37 @@ async function fileAt(file: string): Promise<LibraryFile | undefined> {
 /** Files may include each other; a loop of them ends here. */
 const MAX_FILES = 256;
 
+/** The files of a system, as far as its loader's configuration goes. */
+export interface ConfigurationFiles {
+  /** Empty where there is no such file. */
+  text(file: string): Promise<string>;
+  /** Names in a folder, sorted; none where there is no such folder. */
+  names(folder: string): Promise<readonly string[]>;
+}
+
+/** Those of the folders under `root`. @throws SlimError `IO` */
+export function loaderFolders(root: string): Promise<string[]> {
+  return configuredFolders({
+    text: (file) => textOf(path.join(root, file)),
+    names: (folder) => namesIn(path.join(root, folder)),
+  });
+}
+
 /**
- * The folders of `/etc/ld.so.conf` under `root` and of the files that it includes, in order, each
- * once; none where there is no such file. https://man7.org/linux/man-pages/man8/ldconfig.8.html
- * @throws SlimError `IO`
+ * The folders of `/etc/ld.so.conf` and of the files that it includes, in order, each once; none where
+ * there is no such file. https://man7.org/linux/man-pages/man8/ldconfig.8.html
  */
-export async function loaderFolders(root: string): Promise<string[]> {
+export async function configuredFolders(files: ConfigurationFiles): Promise<string[]> {
   const folders = new Set<string>();
   let left = MAX_FILES;
   const readConfiguration = async (file: string): Promise<void> => {
     left -= 1;
     if (left < 0) return;
-    for (const line of (await textOf(path.join(root, file))).split("\n")) {
+    for (const line of (await files.text(file)).split("\n")) {
       const text = line.replace(/#.*/, "").trim();
       const patterns = /^include\s+(.*)$/.exec(text)?.[1]?.split(/\s+/) ?? [];
       for (const pattern of patterns) {
-        for (const name of await matching(root, path.posix.resolve(path.posix.dirname(file), pattern))) {
+        for (const name of await matching(files, path.posix.resolve(path.posix.dirname(file), pattern))) {
           await readConfiguration(name);
         }
       }
@@ -71,20 +86,24 @@ async function textOf(file: string): Promise<string> {
   }
 }
 
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort(compareStrings);
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    throw ioError(error, folder, "read");
+  }
+}
+
 /** Paths that match a pattern with `*` and `?` in its last part, sorted. */
-async function matching(root: string, pattern: string): Promise<string[]> {
+async function matching(files: ConfigurationFiles, pattern: string): Promise<string[]> {
   const { dir, base } = path.posix.parse(pattern);
   const source = base
     .replace(/[.+^${}()|[\]\\]/g, "\\$&")
     .replaceAll("*", ".*")
     .replaceAll("?", ".");
-  try {
-    const names = (await readdir(path.join(root, dir))).filter((name) => new RegExp(`^${source}$`).test(name));
-    return names.sort(compareStrings).map((name) => path.posix.join(dir, name));
-  } catch (error) {
-    if (isAbsent(error)) return [];
-    throw ioError(error, path.join(root, dir), "read");
-  }
+  const names = (await files.names(dir)).filter((name) => new RegExp(`^${source}$`).test(name));
+  return names.map((name) => path.posix.join(dir, name));
 }
 
 function isAbsent(error: unknown): boolean {

@@ -1,13 +1,10 @@
 import type * as acorn from "acorn";
 import { ANY, Evaluator, nameOf, type Place, type Source } from "./evaluate.ts";
 import { isBuiltin } from "./resolve.ts";
-import type { Syntax } from "./syntax.ts";
+import { children, type Syntax } from "./syntax.ts";
 
 /** One thing that a file's code asks for. Patterns may hold ANY. */
-export type Ask = {
-  /** Where in the text. */
-  readonly offset: number;
-} & (
+export type Ask =
   | {
       /** `specifier` is resolved by Node.js: a static or dynamic import, a require, or a `require.resolve`. */
       readonly type: "import" | "dynamic" | "require" | "resolve";
@@ -28,6 +25,8 @@ export type Ask = {
   | { readonly type: "program"; readonly program: string }
   /** A thread or process of a file that only a run knows. */
   | { readonly type: "starts" }
+  /** The module itself may end in an error, without a function of it being called. */
+  | { readonly type: "throw" }
   /** Hooks of the module loader in a thread of their own. */
   | { readonly type: "hooks" }
   /** Any string, in an app's own code: names of drivers, engines and folders are handed around like this. */
@@ -35,8 +34,10 @@ export type Ask = {
   /** A name below a folder that a package is given: `path.join(dir, "public")`. */
   | { readonly type: "below"; readonly name: string }
   /** A relative name, or one of a file in code that knows its own place: what may lie there. */
-  | { readonly type: "neighbour"; readonly name: string }
-);
+  | { readonly type: "neighbour"; readonly name: string };
+
+/** An ask and where it stands in the text. */
+export type Found = Ask & { readonly offset: number };
 
 export type PathUse = "read" | "list" | "start" | "given" | "named";
 
@@ -48,7 +49,7 @@ const writers =
 const programs = /^child_process\.(?:spawn|spawnSync|exec|execSync|execFile|execFileSync)$/;
 
 /** Everything that a file asks for, in the order of its text. */
-export function analyze(syntax: Syntax, place: Place, options: AnalyzeOptions): readonly Ask[] {
+export function analyze(syntax: Syntax, place: Place, options: AnalyzeOptions): readonly Found[] {
   return new Analysis(syntax, place, options).run();
 }
 
@@ -61,6 +62,8 @@ export interface AnalyzeOptions {
 
 interface State {
   readonly nested: boolean;
+  /** In a function that is not called where it stands. */
+  readonly inside: boolean;
   readonly guarded: boolean;
   /** Inside an expression whose path has been taken as a whole. */
   readonly taken: boolean;
@@ -71,7 +74,7 @@ interface State {
 class Analysis {
   readonly #tree: acorn.Node;
   readonly #file: string;
-  readonly #asks: Ask[] = [];
+  readonly #asks: Found[] = [];
   readonly #sources = new Map<string, Source[]>();
   readonly #evaluator: Evaluator;
   /** Paths cost time to look for, and most files have none. */
@@ -79,6 +82,8 @@ class Analysis {
   readonly #texts: boolean;
   readonly #keys: boolean;
   readonly #cwd: string | undefined;
+  /** Functions that run where they stand: `(() => { ... })()`. */
+  readonly #called = new Set<acorn.Node>();
   /** Whether the code knows where it is. */
   readonly #placed: boolean;
   /** Relative names, which a computed import may mean. */
@@ -99,9 +104,15 @@ class Analysis {
     this.#evaluator = new Evaluator(place, this.#sources);
   }
 
-  run(): readonly Ask[] {
+  run(): readonly Found[] {
     this.#collect(this.#tree as acorn.AnyNode);
-    this.#visit(this.#tree as acorn.AnyNode, { nested: false, guarded: false, taken: false, shadowed: false });
+    this.#visit(this.#tree as acorn.AnyNode, {
+      nested: false,
+      inside: false,
+      guarded: false,
+      taken: false,
+      shadowed: false,
+    });
     const styles = new Set(this.#asks.flatMap((ask) => (ask.type === "unknown" ? [ask.style] : [])));
     for (const style of styles) {
       const type = style === "import" ? "dynamic" : "require";
@@ -187,8 +198,18 @@ class Analysis {
       case "ArrowFunctionExpression": {
         const shadowed =
           state.shadowed || node.params.some((param) => param.type === "Identifier" && param.name === "require");
-        return { nested: state.nested || !isCalled(node), guarded: state.guarded, taken: false, shadowed };
+        const called = this.#called.has(node);
+        return {
+          nested: state.nested || !called,
+          inside: state.inside || !called,
+          guarded: state.guarded,
+          taken: false,
+          shadowed,
+        };
       }
+      case "ThrowStatement":
+        if (!state.inside && !state.guarded) this.#asks.push({ type: "throw", offset: node.start });
+        return this.#path(node, state);
       case "IfStatement":
       case "ConditionalExpression":
       case "LogicalExpression":
@@ -230,6 +251,7 @@ class Analysis {
 
   #call(node: acorn.CallExpression, state: State): State {
     const [first] = node.arguments;
+    this.#called.add(node.callee);
     const callees = this.#paths || node.callee.type === "Identifier" ? this.#evaluator.values(node.callee) : [];
     for (const callee of callees) {
       if (callee.is === "require" && !state.shadowed && first !== undefined) {
@@ -371,30 +393,3 @@ const composite = new Set([
   "LogicalExpression",
   "ConditionalExpression",
 ]);
-
-/** A function that runs where it stands: `(() => { ... })()`. */
-function isCalled(node: acorn.AnyNode): boolean {
-  return called.has(node);
-}
-
-/** Functions that the walk has seen as the callee of a call. */
-const called = new WeakSet<acorn.Node>();
-
-function* children(node: acorn.AnyNode): Generator<acorn.AnyNode> {
-  if (node.type === "CallExpression") {
-    if (node.callee.type === "FunctionExpression" || node.callee.type === "ArrowFunctionExpression")
-      called.add(node.callee);
-  }
-  for (const key in node) {
-    const value: unknown = node[key as keyof typeof node];
-    if (Array.isArray(value)) {
-      for (const item of value) if (isNode(item)) yield item;
-    } else if (isNode(value)) yield value;
-  }
-}
-
-function isNode(value: unknown): value is acorn.AnyNode {
-  return (
-    typeof value === "object" && value !== null && "type" in value && typeof value.type === "string" && "start" in value
-  );
-}

@@ -1,6 +1,6 @@
 /**
  * What runs before the app, in every thread that has a bundle: it makes Node.js's own loader find and read modules
- * in the bundle's text instead of on disk. Everything else (module objects, `require.cache`, cycles, `import.meta`,
+ * in the bundle's bytes instead of on disk. Everything else (module objects, `require.cache`, cycles, `import.meta`,
  * the order of evaluation) stays Node.js's work. Nothing here runs when slim does; it is text.
  *
  * `index` is what `pack.ts` writes: `files` are [path below root, length, kind], `bases` the folders that have a
@@ -9,28 +9,25 @@
  * modules as an import sees them.
  */
 export const bootstrap = String.raw`
-function (Module, path, fs, own) {
+function (require, own, bytes) {
+  const Module = require("module"), path = require("path"), { fileURLToPath, pathToFileURL } = require("url");
   const key = Symbol.for("slim");
-  const bundle = fs.readFileSync(own, "latin1");
-  const head = bundle.search(/^\/\*\{/m) + 2;
-  const body = bundle.indexOf("\n", head) + 1;
-  const index = JSON.parse(bundle.slice(head, body));
+  const head = bytes.indexOf(0) + 1;
+  const body = bytes.indexOf(10, head) + 1;
+  const index = JSON.parse(bytes.toString("utf8", head, body));
   const root = own.slice(0, -index.own.length - 1);
   const slashed = root === "/" ? root : root + "/";
-  const COMMONJS = 0, ESM = 1, JSON_TEXT = 2, DISK = 3, IMPORTS = 8, ESCAPED = 16;
+  const COMMONJS = 0, ESM = 1, JSON_TEXT = 2, DISK = 3, IMPORTS = 8, WIDE = 16;
 
   const files = new Map();
   const list = [];
   let end = body;
   for (const [name, length, kind] of index.files) {
-    const file = { path: slashed + name, start: end, end: end += length, kind: kind & 7, imports: (kind & IMPORTS) !== 0, escaped: (kind & ESCAPED) !== 0 };
+    const file = { path: slashed + name, start: end, end: end += length, kind: kind & 7, imports: (kind & IMPORTS) !== 0, wide: (kind & WIDE) !== 0 };
     list.push(file);
     files.set(file.path, file);
   }
-  const text = (file) => {
-    const part = bundle.slice(file.start, file.end);
-    return file.escaped ? part.replace(/\x01(....)/g, (_, code) => String.fromCharCode(parseInt(code, 16))) : part;
-  };
+  const text = (file) => bytes.toString(file.wide ? "utf8" : "latin1", file.start, file.end);
 
   // Resolution: what Node.js would find on disk, were everything there.
   const aliases = new Map(Object.entries(index.aliases).map(([name, at]) => [slashed + name, list[at].path]));
@@ -70,12 +67,23 @@ function (Module, path, fs, own) {
     for (const extension of index.extensions) if (files.has(folder + "/index" + extension)) return folder + "/index" + extension;
   };
   const relative = /^\.\.?(?:\/|$)/;
+  // What is left of most names after this needs no normalizing, which is what path.resolve spends its time on.
+  const plain = /^(?:\.\/|(?:\.\.\/)+)(?!\.{0,2}(?:\/|$))[^/]+(?:\/(?!\.{0,2}(?:\/|$))[^/]+)*$/;
+  const join = (folder, request) => {
+    if (!plain.test(request)) return path.resolve(folder, request);
+    let up = folder;
+    let start = 2;
+    if (request.charCodeAt(1) === 46) {
+      for (start = 0; request.charCodeAt(start + 2) === 47 && request.charCodeAt(start + 1) === 46 && request.charCodeAt(start) === 46; start += 3) up = up.slice(0, Math.max(up.lastIndexOf("/"), 0));
+    }
+    return (up === "/" ? "" : up) + "/" + request.slice(start);
+  };
   const folderLike = /(?:^|\/)(?:\.\.?)?$/;
   const find = (request, folder, paths) => {
     const first = request.charCodeAt(0);
     if (first === 46 && relative.test(request)) {
       if (folder === undefined) return undefined;
-      const place = path.resolve(folder, request);
+      const place = join(folder, request);
       return folderLike.test(request) ? within(place) : at(place);
     }
     if (first === 47) return folderLike.test(request) ? within(path.resolve(request)) : at(path.resolve(request));
@@ -128,9 +136,6 @@ function (Module, path, fs, own) {
   // While hooks are there, every require pays for them: they stay only once there is code that calls import().
   let pinned = false;
   let active;
-  const toUrl = (file) => require_("url").pathToFileURL(file).href;
-  const toPath = (url) => require_("url").fileURLToPath(url);
-  const require_ = Module.createRequire(own);
   const bareUrl = (url) => url.replace(/[?#].*$/s, "");
   const format = (file) => (file.kind === JSON_TEXT || file.path.endsWith(".json") ? "json" : "module");
   const install = () => {
@@ -150,21 +155,21 @@ function (Module, path, fs, own) {
           const url = new URL(specifier, parentURL);
           if (url.protocol !== "file:") return next(specifier, context);
           suffix = url.search + url.hash;
-          const place = toPath(url);
+          const place = fileURLToPath(url);
           file = files.get(place) || files.get(aliases.get(place));
         } else if (parentURL !== undefined && parentURL.startsWith("file:")) {
-          const folder = path.dirname(toPath(parentURL));
+          const folder = path.dirname(fileURLToPath(parentURL));
           const found = specifier.charCodeAt(0) === 35 ? internal(specifier, folder, "import") : bare(specifier, Module._nodeModulePaths(folder), "import");
           file = files.get(found);
         }
         if (file === undefined) return next(specifier, context);
-        const url = toUrl(file.path) + suffix;
+        const url = pathToFileURL(file.path).href + suffix;
         if (file.path.endsWith(".node") || (file.kind === DISK && !index.names[file.path.slice(slashed.length)])) return next(url, context);
         return { url: url === main ? url + "#slim" : url, format: format(file), importAttributes: context.importAttributes, shortCircuit: true };
       },
       load(url, context, next) {
         if (!url.startsWith("file:") || (context.conditions && !context.conditions.includes("import"))) return next(url, context);
-        const file = files.get(toPath(bareUrl(url)));
+        const file = files.get(fileURLToPath(bareUrl(url)));
         const names = file && index.names[file.path.slice(slashed.length)];
         if (file === undefined || (file.kind === DISK && !names)) return next(url, context);
         if (file.kind === COMMONJS || file.kind === DISK) return { format: "module", source: facade(file, names || []), shortCircuit: true };
@@ -189,11 +194,11 @@ function (Module, path, fs, own) {
   };
 
   if (index.sourcemap) process.setSourceMapsEnabled(true);
-  const waits = process[key] === 1;
   Object.defineProperty(process, key, {
     configurable: true,
     value: {
       run: (module) => compile(module, files.get(module.filename)),
+      hook: install,
       url: (url) => {
         install();
         main = bareUrl(url);
@@ -201,19 +206,32 @@ function (Module, path, fs, own) {
       },
     },
   });
-  return waits;
 }`;
+
+/** Runs the bootstrap, which stands before the bundle's first zero byte. */
+function started(require: string, bundle: string): string {
+  return (
+    `const k=Symbol.for("slim");process[k]||(r=>{const f=r.resolve(${JSON.stringify(bundle)}),b=r("fs").readFileSync(f);` +
+    `r("vm").compileFunction(b.toString("latin1",0,b.indexOf(0)),["require","own","bytes"],{filename:f})(r,f,b)})(${require});`
+  );
+}
 
 /**
  * Starts a CommonJS module of the bundle from its own path, in a thread or process that may have no bundle yet.
  * `names` are for Node.js, which reads the names of an import off the text.
  */
-export function commonJsStub(bundle: string, names: readonly string[]): string {
+export function commonJsStub(bundle: string, names: readonly string[] = []): string {
   const shown = names.length === 0 ? "" : `0&&(${names.map((name) => `exports[${JSON.stringify(name)}]=`).join("")}0);`;
-  return `const k=Symbol.for("slim");process[k]||(process[k]=1,require(${JSON.stringify(bundle)}));process[k].run(module);${shown}\n`;
+  return `${started("require", bundle)}process[k].run(module);${shown}\n`;
 }
 
 /** The same for an ES module. */
 export function moduleStub(bundle: string): string {
-  return `import M from"node:module";const k=Symbol.for("slim");process[k]||(process[k]=1,M.createRequire(import.meta.url)(${JSON.stringify(bundle)}));await import(process[k].url(import.meta.url))\n`;
+  return `import M from"node:module";${started("M.createRequire(import.meta.url)", bundle)}await import(process[k].url(import.meta.url))\n`;
 }
+
+/**
+ * What is put before the argument of an `import()`, so that the hooks are there when it is called, and not before.
+ * It holds anywhere: functions are also handed as text to threads and browsers that know nothing of a bundle.
+ */
+export const hook = "globalThis.process?.[globalThis.Symbol.for('slim')]?.hook()";

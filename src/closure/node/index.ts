@@ -1,4 +1,4 @@
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import path from "node:path";
 import type { Context } from "../../base/context.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
@@ -13,8 +13,8 @@ import { splitSpecifier } from "./packages.ts";
 import { prelude, withPrelude } from "./prelude.ts";
 import { APP, type NodeClosure, type NodeProject } from "./project.ts";
 import { hasRegisterHooks } from "./resolve.ts";
-import { strip } from "./syntax.ts";
-import { type Module, type Trace, trace } from "./trace.ts";
+import { parse, strip } from "./syntax.ts";
+import { type Module, type NodeSources, type Trace, trace } from "./trace.ts";
 
 export type { NodeClosure, NodeProject } from "./project.ts";
 
@@ -23,9 +23,14 @@ export type { NodeClosure, NodeProject } from "./project.ts";
  * its place, and beside it what has to be a file.
  * @throws SlimError `CLOSURE` for an import that cannot be found, `SYNTAX` for code that does not parse,
  *   `CREDENTIAL` for a file that looks like a secret and is used by the code, `NOT_FOUND` for a missing entry
+ * @param sources where packages for the target come from that are not installed here, and what was read before
  */
-export async function nodeClosure(context: Context, project: NodeProject): Promise<NodeClosure> {
-  const traced = await trace(context, project);
+export async function nodeClosure(
+  context: Context,
+  project: NodeProject,
+  sources: NodeSources = {},
+): Promise<NodeClosure> {
+  const traced = await trace(context, project, sources);
   const down = project.mode === "bundle" ? stepDown(traced) : undefined;
   const assembly = new Assembly(project, traced);
   if (project.mode === "bundle" && down === undefined) await assembly.bundle();
@@ -34,18 +39,18 @@ export async function nodeClosure(context: Context, project: NodeProject): Promi
 }
 
 /** Why this app cannot be a bundle, where it cannot. */
-function stepDown({ modules, packages, registersHooks }: Trace): Diagnostic | undefined {
-  if (
-    !registersHooks ||
-    ![...modules.values()].some((module) => module.kind === "module" && packages.isOwn(module.file))
-  )
-    return undefined;
-  return {
+function stepDown({ modules, packages, registersHooks, uses, entry }: Trace): Diagnostic | undefined {
+  const says = (message: string): Diagnostic => ({
     code: "files-mode",
     severity: "info",
-    message: "the app registers hooks for ES modules, which see only files: the files are shipped",
+    message: `${message}: the files are shipped`,
     hint: "nothing to do; --mode files says the same",
-  };
+  });
+  if (registersHooks && [...modules.values()].some((module) => module.kind === "module" && packages.isOwn(module.file)))
+    return says("the app registers hooks for ES modules, which see only files");
+  // Its place is taken by what starts the bundle.
+  if (uses.get(entry)?.raw && !typed(entry)) return says("the app reads its own entry");
+  return undefined;
 }
 
 class Assembly {
@@ -82,8 +87,8 @@ class Assembly {
     const main = modules.get(entry);
     const started = javascriptName(this.#relative(entry));
     this.#entrypoint = `${APP}/${started}`;
-    const esm = main?.kind === "module";
-    const own = esm ? started.replace(/\.[^./]*$/, ".bundle.cjs") : started;
+    // Hidden, so that code which lists the folder of the entry does not take it for one of the app's files.
+    const own = started.replace(/([^/]*?)(?:\.[^./]*)?$/, ".$1.pack");
     const placed = (file: string) => {
       const module = modules.get(file);
       return file === entry || (module !== undefined && this.#isShipped(module))
@@ -110,9 +115,8 @@ class Assembly {
     }
     const packed = [...modules.values()].map((module) => this.#packed(module, placed));
     const { leads, aliases } = this.#resolution(placed);
-    const { text, sizes } = await writePack({
+    const { text, sizes } = writePack({
       own,
-      runs: !esm,
       files: packed,
       leads,
       aliases,
@@ -123,10 +127,11 @@ class Assembly {
       .filter((module) => !this.#isReal(module.file) && !this.#isShipped(module))
       .map((module) => this.#bundled(module, sizes.get(placed(module.file)) ?? 0, placed));
     const reasons = uses.get(entry)?.reasons ?? [];
-    const docs = this.#docs(entry);
-    if (!esm || inside.length > 0) this.#made(own, esm ? text : text + docs, entry, reasons, inside);
-    if (esm && !this.#hookless)
-      this.#made(started, prelude + moduleStub(specifierOf(started, own)) + docs, entry, reasons);
+    if (inside.length > 0) this.#made(own, text, entry, reasons, inside);
+    if (main !== undefined && !this.#isShipped(main)) {
+      const stub = (main.kind === "module" ? moduleStub : commonJsStub)(specifierOf(started, own));
+      this.#made(started, prelude + stub + this.#docs(entry), entry, reasons);
+    }
     await this.#metadata();
     this.#links();
   }
@@ -163,7 +168,7 @@ class Assembly {
       const moved = to !== this.#relative(target) || (typed(file) && base === undefined && !/^[#.]/.test(specifier));
       if (moved && !specifier.startsWith("file:")) strings.set(specifier, specifierOf(from, to));
     }
-    const text = strings.size === 0 ? code.text : strip(code.syntax, strings);
+    const text = strings.size === 0 ? code.text : strip(parse(code.text, code.format), strings);
     return file === this.#trace.entry ? withPrelude(text) : text;
   }
 
@@ -294,9 +299,11 @@ class Assembly {
   async #real(file: string, reasons: readonly Reason[]): Promise<void> {
     const name = this.#relative(file);
     if (this.#entries.has(`${APP}/${name}`)) return;
-    const { digest, size } = await hashFile(file);
-    const open = () => createReadStream(file, { highWaterMark: CHUNK });
-    const mode = statSync(file).mode & 0o100 ? 0o755 : 0o644;
+    const { disk } = this.#trace;
+    const source = disk.source(file);
+    const { digest, size } = await hashFile(source);
+    const open = () => createReadStream(source, { highWaterMark: CHUNK });
+    const mode = disk.isExecutable(file) ? 0o755 : 0o644;
     this.#add(name, file, { digest, size, open }, mode, reasons);
   }
 
@@ -344,9 +351,12 @@ class Assembly {
 
   /** Links in node_modules folders, where code on disk could follow them. */
   #links(all = false): void {
-    const { disk, modules } = this.#trace;
+    const { disk, modules, carried } = this.#trace;
     const folders = [...this.#entries.keys()];
-    for (const { file, edges } of modules.values()) {
+    for (const { file, edges } of [
+      ...modules.values(),
+      ...carried.map((edge) => ({ file: edge.target, edges: [edge] })),
+    ]) {
       for (const { specifier, base } of edges) {
         const name = splitSpecifier(specifier)?.name;
         if (base === undefined || name === undefined) continue;
@@ -386,7 +396,7 @@ function typed(file: string): boolean {
 
 function specifierOf(from: string, to: string): string {
   const relative = path.posix.relative(path.posix.dirname(from), to);
-  return relative.startsWith(".") ? relative : `./${relative}`;
+  return relative.startsWith("../") ? relative : `./${relative}`;
 }
 
 /** Whether the bootstrap gets from one path to the other by trying extensions, as `require` does. */

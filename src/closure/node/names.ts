@@ -20,7 +20,7 @@ function collect(trace: Trace, module: Module, names: Set<string>, seen: Set<str
   seen.add(module.file);
   let found: ReturnType<typeof parse>;
   try {
-    found = parse(module.code.syntax.text);
+    found = parse(module.code.text);
   } catch {
     return; // Node.js takes it as a module without names
   }

@@ -1,12 +1,13 @@
 import { compareStrings } from "../../base/files.ts";
+import { announced } from "./announce.ts";
 import { bootstrap } from "./bootstrap.ts";
-import { prelude } from "./prelude.ts";
 
 /** What a file is to the bundle; the numbers are those of the bootstrap. */
 const kinds = { commonjs: 0, module: 1, json: 2, disk: 3 } as const;
-/** The code calls `import()`, or makes code that may. */
+/** The code makes code that may call `import()`. */
 const IMPORTS = 8;
-const ESCAPED = 16;
+/** The text is UTF-8 that is not ASCII. */
+const WIDE = 16;
 
 export interface PackedFile {
   /** Relative to the root, with `/`. */
@@ -30,8 +31,6 @@ export interface Lead {
 export interface Pack {
   /** Path of the bundle itself, relative to the root. */
   readonly own: string;
-  /** Whether the bundle is the module that Node.js is started with; else it only makes modules available. */
-  readonly runs: boolean;
   readonly files: readonly PackedFile[];
   readonly leads: readonly Lead[];
   /** Other paths of files, relative to the root; one that ends in `/` is a folder. */
@@ -41,21 +40,21 @@ export interface Pack {
   readonly self: boolean;
 }
 
-/** The bundle: a bootstrap, and behind it, in a comment, an index and the text of every module. ASCII throughout. */
-export async function writePack(
-  pack: Pack,
-): Promise<{ readonly text: string; readonly sizes: ReadonlyMap<string, number> }> {
-  const { transform } = await import("esbuild");
+/** The bundle: the bootstrap up to a zero byte, the index in a line, and the text of every module. */
+export function writePack(pack: Pack): { readonly text: string; readonly sizes: ReadonlyMap<string, number> } {
   const files = [...pack.files].sort((a, b) => compareStrings(a.path, b.path));
   const numbers = new Map(files.map((file, at) => [file.path, at]));
   const bases = [...new Set(pack.leads.map((lead) => lead.base))].sort(compareStrings);
-  const texts = files.map((file) => escapeText(file.text ?? ""));
+  const texts = files.map(({ text = "", kind }) =>
+    kind === "commonjs" || kind === "module" ? announced(text, kind) : { text, loose: false },
+  );
+  const sizes = new Map(files.map((file, at) => [file.path, Buffer.byteLength(texts[at]?.text ?? "")]));
   const index = {
     own: pack.own,
     files: files.map((file, at) => {
-      const text = texts[at] ?? "";
-      const imports = file.kind !== "disk" && /\bimport\s*\(|\bimport\(/.test(file.text ?? "") ? IMPORTS : 0;
-      return [file.path, text.length, kinds[file.kind] | imports | (text.includes("\u0001") ? ESCAPED : 0)];
+      const { text = "", loose } = texts[at] ?? {};
+      const size = sizes.get(file.path) ?? 0;
+      return [file.path, size, kinds[file.kind] | (loose ? IMPORTS : 0) | (size > text.length ? WIDE : 0)];
     }),
     bases,
     require: table(pack.leads, "require", bases, numbers),
@@ -73,12 +72,8 @@ export async function writePack(
     sourcemap: pack.sourcemap,
     self: pack.self,
   };
-  const start = `(${bootstrap.trim()})(require("module"),require("path"),require("fs"),__filename)`;
-  const { code } = await transform(`_=${start}`, { minify: true, target: "node20", charset: "ascii" });
-  const install = code.trim().replace(/^_=|;$/g, "");
-  const run = `?delete require.cache[__filename]:process[Symbol.for("slim")].run(module)`;
-  const text = `${pack.runs ? prelude : ""}${install}${pack.runs ? run : ""};\n/*${escapeText(JSON.stringify(index))}\n${texts.join("")}*/\n`;
-  return { text, sizes: new Map(files.map((file, at) => [file.path, texts[at]?.length ?? 0])) };
+  const start = `(${bootstrap.trim().replace(/^ *(?:\/\/.*\n)?/gm, "")})(require,own,bytes)`;
+  return { text: `${start}\0${JSON.stringify(index)}\n${texts.map(({ text }) => text).join("")}`, sizes };
 }
 
 function table(
@@ -97,16 +92,5 @@ function table(
   const names = [...places.keys()].sort(compareStrings);
   return Object.fromEntries(
     names.map((name) => [name, [...(places.get(name) ?? [])].sort(([a], [b]) => a - b).flat()]),
-  );
-}
-
-/**
- * Text that may stand in a comment of an ASCII file: everything else, and the end of the comment, is written as
- * U+0001 and four digits.
- */
-function escapeText(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character itself has to be escaped
-  return text.replace(/[\u0001\r\u0080-\uffff]|\*(?=\/)/g, (character) =>
-    character === "*" ? "\u0001002a" : `\u0001${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }

@@ -49,6 +49,11 @@ export class Packages {
     return scope;
   }
 
+  /** Looks at a folder anew, and at what is in it: it was added. */
+  forget(folder: string): void {
+    for (const known of this.#scopes.keys()) if (isWithin(known, folder)) this.#scopes.delete(known);
+  }
+
   /** The scope Node.js applies to a file: the nearest package.json, never beyond a node_modules folder. */
   of(file: string): Scope | undefined {
     for (let folder = path.dirname(file); ; folder = path.dirname(folder)) {

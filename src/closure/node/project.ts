@@ -1,5 +1,7 @@
 import type { Platform } from "../../image/platform.ts";
 import type { ClosurePart } from "../types.ts";
+import type { Libc } from "./addons.ts";
+import type { TracedFile } from "./traced.ts";
 
 /** A Node.js app and what it is built for. */
 export interface NodeProject {
@@ -12,8 +14,8 @@ export interface NodeProject {
   /** Of the app, for its component. */
   readonly name: string;
   readonly version?: string;
-  /** `node` is an exact version. */
-  readonly target: { readonly node: string; readonly platform: Platform };
+  /** `node` is an exact version, `libc` what it is made for: glibc when left out. */
+  readonly target: { readonly node: string; readonly platform: Platform; readonly libc?: Libc };
   readonly mode: "bundle" | "files";
   /** Ship source maps of what is compiled, and have Node.js use them. */
   readonly sourcemap: boolean;
@@ -23,6 +25,8 @@ export interface NodeProject {
   readonly include: readonly string[];
   /** Globs of files, or names of packages, to leave out. */
   readonly exclude: readonly string[];
+  /** Files that a run of the app needed. */
+  readonly traced: readonly TracedFile[];
 }
 
 export interface NodeClosure extends ClosurePart {

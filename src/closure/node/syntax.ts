@@ -1,4 +1,4 @@
-import { type Node, Parser, type Token } from "acorn";
+import { type AnyNode, type Node, Parser, type Token } from "acorn";
 
 /** A parsed file: `text` is what `tree`'s positions count in. */
 export interface Syntax {
@@ -28,6 +28,17 @@ export function parse(text: string, format: Format): Syntax {
   }
 }
 
+/**
+ * Parses what is given to `Function` or `eval`; undefined for what is no code.
+ */
+export function parseBody(text: string): Node | undefined {
+  try {
+    return Parser.parse(text, { ecmaVersion: "latest", allowReturnOutsideFunction: true });
+  } catch {
+    return undefined;
+  }
+}
+
 function parseAs(text: string, format: Syntax["format"]): Syntax {
   const tokens: Token[] = [];
   const tree = Parser.parse(text, {
@@ -38,6 +49,22 @@ function parseAs(text: string, format: Syntax["format"]): Syntax {
     onToken: tokens,
   });
   return { text, tree, tokens, format };
+}
+
+/** The nodes right below a node, in the order of the text. */
+export function* children(node: AnyNode): Generator<AnyNode> {
+  for (const key in node) {
+    const value: unknown = node[key as keyof typeof node];
+    if (Array.isArray(value)) {
+      for (const item of value) if (isNode(item)) yield item;
+    } else if (isNode(value)) yield value;
+  }
+}
+
+function isNode(value: unknown): value is AnyNode {
+  return (
+    typeof value === "object" && value !== null && "type" in value && typeof value.type === "string" && "start" in value
+  );
 }
 
 /**

@@ -6,23 +6,28 @@ import type { Diagnostic } from "../../base/diagnostic.ts";
 import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
 import { globExpression } from "../../base/glob.ts";
+import type { Cache } from "../../layer/cache.ts";
 import type { Reason } from "../types.ts";
-import { abiOf, addonsOf, fits, isCarrier, suits } from "./addons.ts";
-import { type Ask, analyze, type PathUse } from "./analyze.ts";
+import { Absent, foldersUp, type Published } from "./absent.ts";
+import { type Addons, abiOf, addonsOf, isCarrier, type Machine, misfit, suits } from "./addons.ts";
+import type { PathUse } from "./analyze.ts";
+import { Compiler } from "./compiler.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
-import { ANY, pathOfUrl } from "./evaluate.ts";
-import { type Code, isCode, isDeclaration, isTyped, Loader } from "./load.ts";
+import { ANY, type Place, pathOfUrl } from "./evaluate.ts";
+import { isCode, isDeclaration, isTyped, Loader } from "./load.ts";
 import { Packages, type Scope, splitSpecifier } from "./packages.ts";
 import { APP, type NodeProject, nodeArch } from "./project.ts";
-import { Resolver, type Style } from "./resolve.ts";
+import { type PlacedAsk, type Reading, Readings } from "./readings.ts";
+import { type Resolution, Resolver, type Style } from "./resolve.ts";
+import { TRACE_NAME, type TracedFile } from "./traced.ts";
 import { TsConfigs } from "./tsconfig.ts";
 
 /** A module of the closure. `code` is there for JavaScript and TypeScript. */
 export interface Module {
   readonly file: string;
   readonly kind: "commonjs" | "module" | "json" | "addon";
-  readonly code?: Code;
+  readonly code?: Reading;
   readonly edges: readonly Edge[];
 }
 
@@ -66,14 +71,41 @@ export interface Trace {
 /** A failed resolution; whether it is an error is known when everything is. */
 interface Unresolved {
   readonly file: string;
-  readonly ask: Extract<Ask, { specifier: string }>;
-  readonly line: number;
-  readonly column: number;
+  readonly ask: Extract<PlacedAsk, { specifier: string }>;
   readonly message: string;
 }
 
-export async function trace(context: Context, project: NodeProject): Promise<Trace> {
-  return new Tracer(context, project).run();
+/** Says something about a place in code. */
+type Warn = (
+  diagnostic: Omit<Diagnostic, "file" | "line" | "severity"> & Partial<Pick<Diagnostic, "severity">>,
+) => void;
+
+/** An addon that the target cannot load, where it has nothing else; whether that is an error is known at the end. */
+interface Foreign {
+  /** The folder of its package. */
+  readonly folder: string;
+  readonly message: string;
+  readonly reason: Reason;
+  /** The module that loads it, where that is known: else any of the package's. */
+  readonly loader?: string;
+  readonly guarded: boolean;
+}
+
+/** What a trace uses beside the project. */
+export interface NodeSources {
+  /** Where packages for the target come from that are not installed here. */
+  readonly packages?: Published;
+  /** Where readings are kept. */
+  readonly cache?: Cache;
+}
+
+export async function trace(context: Context, project: NodeProject, { packages, cache }: NodeSources): Promise<Trace> {
+  const { root, entry, target } = project;
+  const name = JSON.stringify([root, entry, target, project.sourcemap]);
+  const readings = cache === undefined ? undefined : await Readings.open(cache, name);
+  const traced = await new Tracer(context, project, packages, readings).run();
+  await readings?.save();
+  return traced;
 }
 
 /** How long the trace keeps the thread to itself, in milliseconds. */
@@ -86,18 +118,28 @@ class Tracer {
   readonly #packages: Packages;
   readonly #resolver: Resolver;
   readonly #loader: Loader;
+  readonly #absent: Absent;
   readonly #root: string;
   readonly #folder: string;
-  readonly #arch: string;
+  readonly #machine: Machine;
   readonly #modules = new Map<string, Module>();
   readonly #uses = new Map<string, Use>();
   readonly #diagnostics = new Map<string, Diagnostic>();
   readonly #unresolved: Unresolved[] = [];
+  readonly #addonsKnown = new Map<string, Addons>();
+  readonly #foreign: Foreign[] = [];
+  /** What a module loads without being ready for a failure. */
+  readonly #relies = new Map<string, string[]>();
+  /** Modules with a loading that may fail, and those that may end in an error by themselves. */
+  readonly #trying = new Set<string>();
+  readonly #throwing = new Set<string>();
   /** Modules that run whenever the app does, each with the ones it certainly loads. */
   readonly #certain = new Map<string, string[]>();
   readonly #queue: { readonly file: string; readonly soft: boolean }[] = [];
   readonly #seen = new Set<string>();
   readonly #scopes = new Set<string>();
+  /** Packages that are new, and why. */
+  #arrived: { readonly scope: Scope; readonly reason: Reason }[] = [];
   readonly #included: ReadonlySet<string>;
   readonly #carried: Edge[] = [];
   /** Code that configures a package. */
@@ -116,12 +158,18 @@ class Tracer {
   #registersHooks = false;
   #startsAny = false;
 
-  constructor(context: Context, project: NodeProject) {
+  constructor(
+    context: Context,
+    project: NodeProject,
+    published: Published | undefined,
+    readings: Readings | undefined,
+  ) {
     this.#context = context;
     this.#project = project;
     this.#root = this.#disk.realpath(project.root);
     this.#folder = this.#disk.realpath(project.folder);
-    this.#arch = nodeArch(project.target.platform);
+    const { node, platform, libc = "glibc" } = project.target;
+    this.#machine = { arch: nodeArch(platform), abi: abiOf(node), libc };
     this.#included = new Set(project.include.map((name) => path.join(this.#folder, name)));
     const { name, version } = project;
     const purl = `pkg:npm/${encodeURIComponent(name)}${version === undefined ? "" : `@${version}`}`;
@@ -132,7 +180,23 @@ class Tracer {
     });
     const configs = new TsConfigs(this.#disk, this.#root);
     this.#resolver = new Resolver(this.#disk, this.#packages, this.#root, project.target.node, configs.aliases);
-    this.#loader = new Loader(this.#disk, this.#packages, configs, project.target.node, project.sourcemap);
+    this.#absent = new Absent({
+      disk: this.#disk,
+      packages: this.#packages,
+      published,
+      machine: this.#machine,
+      folders: foldersUp(this.#folder, this.#root),
+      find: this.#find.bind(this),
+    });
+    this.#loader = new Loader({
+      disk: this.#disk,
+      packages: this.#packages,
+      configs,
+      compiler: new Compiler(context, this.#disk, this.#root),
+      node: project.target.node,
+      sourcemap: project.sourcemap,
+      readings,
+    });
   }
 
   async run(): Promise<Trace> {
@@ -143,6 +207,7 @@ class Tracer {
     this.#entry = file;
     this.#module(file, { kind: "entry" });
     await this.#include();
+    for (const one of this.#project.traced) this.#traced(one);
     this.#context.report({ type: "stage", name: "trace" });
     await this.#drain();
     while (this.#configurations()) await this.#drain();
@@ -174,6 +239,8 @@ class Tracer {
         breath = performance.now();
       }
       throwIfAborted(this.#context.signal);
+      // Before any code looks for them.
+      await this.#bringCarriers();
       await this.#load(next.file, next.soft);
     }
   }
@@ -235,12 +302,26 @@ class Tracer {
         hint: `mount it when the container runs, or add it on purpose with --include ${this.#relative(file)}`,
       });
     }
-    if (this.#project.exclude.some((pattern) => this.#matches(pattern, file)) && reason.kind !== "asset") {
+    if (this.#isExcluded(file) && reason.kind !== "asset") {
       throw new SlimError("CLOSURE", `${this.#relative(file)} is excluded and needed`, {
         where,
         hint: "take it out of --exclude",
       });
     }
+  }
+
+  #isExcluded(file: string): boolean {
+    return this.#project.exclude.some((pattern) => this.#matches(pattern, file));
+  }
+
+  #addonsOf(scope: Scope): Addons {
+    const known = this.#addonsKnown.get(scope.folder) ?? addonsOf(this.#disk, scope, this.#machine);
+    this.#addonsKnown.set(scope.folder, known);
+    return known;
+  }
+
+  #misfit(addon: string): string | undefined {
+    return misfit(this.#disk, addon, this.#packages.whole(addon)?.folder ?? this.#root, this.#machine);
   }
 
   #matches(pattern: string, file: string): boolean {
@@ -254,17 +335,37 @@ class Tracer {
     const scope = this.#packages.whole(file);
     if (scope === undefined || this.#scopes.has(scope.folder)) return;
     this.#scopes.add(scope.folder);
-    if (scope.folder !== this.#root) this.#addons(scope, reason);
-    this.#carriers(scope);
+    this.#arrived.push({ scope, reason });
     if (this.#project.external.includes(scope.json.name ?? "")) {
       for (const other of this.#disk.below(scope.folder))
         this.#rawQuietly(this.#disk.realpath(other), { kind: "include", what: `--external ${scope.json.name}` });
     }
   }
 
-  #addons(scope: Scope, reason: Reason): void {
-    const { node } = this.#project.target;
-    const { files, foreign } = addonsOf(this.#disk, scope, { arch: this.#arch, abi: abiOf(node) });
+  /** Addons of packages that are new, also of those that carry them for others. */
+  async #bringCarriers(): Promise<void> {
+    for (let next = this.#arrived.shift(); next !== undefined; next = this.#arrived.shift()) {
+      const { scope, reason } = next;
+      const { folders, lacking, diagnostics } = await this.#absent.carriers(scope);
+      for (const diagnostic of diagnostics) this.#say(diagnostic);
+      for (const folder of folders) this.#carrier(scope, folder);
+      const foreign = scope.folder === this.#root ? undefined : this.#addons(scope);
+      if (folders.length > 0 || !suits(scope.json, this.#machine) || (foreign === undefined && !lacking)) continue;
+      const why = foreign === undefined ? "" : `: ${foreign}`;
+      const message = `${scope.json.name} has no addon for ${this.#targetName}${why}`;
+      this.#foreign.push({ folder: scope.folder, message, reason, guarded: false });
+    }
+  }
+
+  /** The target, in messages. */
+  get #targetName(): string {
+    const { arch, libc } = this.#machine;
+    return libc === "glibc" ? `linux ${arch}` : `linux ${arch} with ${libc}`;
+  }
+
+  /** Takes the addons of a package for the target; or says why there are none, where it has others. */
+  #addons(scope: Scope): string | undefined {
+    const { files, foreign } = this.#addonsOf(scope);
     for (const addon of files) {
       this.#module(this.#disk.realpath(addon), {
         kind: "dlopen",
@@ -272,40 +373,23 @@ class Tracer {
         what: path.relative(scope.folder, addon),
       });
     }
-    if (foreign && suits(scope.json, this.#arch)) {
-      this.#say({
-        code: "foreign-addon",
-        severity: "warning",
-        message: `${scope.json.name} has no addon for linux ${this.#arch}`,
-        ...(reason.file === undefined ? {} : { file: reason.file }),
-        ...(reason.line === undefined ? {} : { line: reason.line }),
-        hint: `install it for the target: npm install --os linux --cpu ${this.#arch} --libc glibc`,
-      });
-    }
+    return foreign && `${path.relative(scope.folder, foreign.file)} ${foreign.why}`;
   }
 
-  /** Optional dependencies that are binaries for the target: loaders name them at run time. */
-  #carriers(scope: Scope): void {
-    for (const name of Object.keys(scope.json.optionalDependencies ?? {}).sort(compareStrings)) {
-      const folder = this.#find(name, scope.folder);
-      const json = folder === undefined ? undefined : this.#packages.at(folder)?.json;
-      if (folder === undefined || json === undefined || !isCarrier(json) || !suits(json, this.#arch)) continue;
-      const reason: Reason = {
-        kind: "require",
-        from: this.#image(path.join(scope.folder, "package.json")),
-        what: name,
-      };
-      // Loaders read the name of the package that they are in.
-      this.#use(path.join(scope.folder, "package.json"), reason).raw = true;
-      const main = this.#resolver.resolve(name, path.join(scope.folder, "package.json"), "require");
-      if (main.type === "file" && main.base !== undefined)
-        this.#carried.push({ specifier: name, style: "require", target: main.file, base: main.base });
-      for (const file of this.#disk.below(folder)) {
-        if (forPeople.test(file) || file.endsWith(".node")) continue;
-        const real = this.#disk.realpath(file);
-        if (isCode(file) || file.endsWith(".json")) this.#module(real, reason, true);
-        else this.#rawQuietly(real, reason);
-      }
+  /** A package of binaries for another one, whose loader names it at run time. */
+  #carrier(scope: Scope, folder: string): void {
+    const name = this.#packages.at(folder)?.json.name ?? "";
+    const reason: Reason = { kind: "require", from: this.#image(path.join(scope.folder, "package.json")), what: name };
+    // Loaders read the name of the package that they are in.
+    this.#use(path.join(scope.folder, "package.json"), reason).raw = true;
+    const main = this.#resolver.resolve(name, path.join(scope.folder, "package.json"), "require");
+    if (main.type === "file" && main.base !== undefined)
+      this.#carried.push({ specifier: name, style: "require", target: main.file, base: main.base });
+    for (const file of this.#disk.below(folder)) {
+      if (forPeople.test(file) || file.endsWith(".node")) continue;
+      const real = this.#disk.realpath(file);
+      if (isCode(file) || file.endsWith(".json")) this.#module(real, reason, true);
+      else this.#rawQuietly(real, reason);
     }
   }
 
@@ -417,6 +501,33 @@ class Tracer {
     }
   }
 
+  /** What a run needed, as long as it is there and may be in an image of this platform. */
+  #traced({ file, how, from, specifier }: TracedFile): void {
+    const place = path.join(this.#folder, file);
+    const asker = path.join(this.#folder, from);
+    if (!this.#disk.isFile(place)) {
+      this.#say({
+        code: "trace-stale",
+        severity: "warning",
+        message: `names ${file}, which is not there`,
+        file: TRACE_NAME,
+        hint: "run slim trace again",
+      });
+      return;
+    }
+    const reason: Reason = { kind: "trace", from: this.#image(asker), file: TRACE_NAME, what: specifier ?? file };
+    const real = this.#disk.realpath(place);
+    if (this.#asOnTarget({ type: "file", file: real }).type === "missing") return;
+    if (how === "read" || !isCode(real)) this.#rawQuietly(real, reason);
+    else if (this.#isAllowed(real, reason)) this.#start(real, reason);
+    if (specifier === undefined || !this.#uses.has(real)) return;
+    for (const style of ["require", "import"] as const) {
+      const found = this.#resolver.resolve(specifier, asker, style);
+      if (found.type === "file" && found.file === real && found.base !== undefined)
+        this.#carried.push({ specifier, style, target: real, base: found.base });
+    }
+  }
+
   /** Everything in a folder; `from` is the code that names it. */
   #whole(folder: string, reason: Reason, from?: string): void {
     for (const file of this.#disk.below(folder)) {
@@ -425,29 +536,25 @@ class Tracer {
     }
   }
 
-  /** As one of many: what looks like a secret, or is excluded, stays out. */
+  /** As one of many: what looks like a secret, is excluded or is for another machine stays out. */
   #rawQuietly(file: string, reason: Reason): void {
     const real = this.#disk.realpath(file);
-    if (!isWithin(real, this.#root) || this.#project.exclude.some((pattern) => this.#matches(pattern, real))) return;
-    if (this.#isForeign(real)) return;
-    if (!this.#included.has(real) && isCredential(real, () => this.#disk.read(real))) {
-      this.#say({
-        code: "credential-left-out",
-        severity: "warning",
-        message: `${this.#relative(real)} looks like a secret and is left out`,
-        ...(reason.file === undefined ? {} : { file: reason.file }),
-        ...(reason.line === undefined ? {} : { line: reason.line }),
-        hint: `add it on purpose with --include ${this.#relative(real)}`,
-      });
-    } else this.#raw(real, reason);
+    if (this.#isAllowed(real, reason)) this.#raw(real, reason);
   }
 
-  /** An addon of a package that is not for the target; whether the package has another one is said elsewhere. */
-  #isForeign(file: string): boolean {
-    const scope = file.endsWith(".node") && !this.#packages.isOwn(file) ? this.#packages.whole(file) : undefined;
-    if (scope === undefined) return false;
-    const machine = { arch: this.#arch, abi: abiOf(this.#project.target.node) };
-    return !fits(this.#disk, file, path.relative(scope.folder, file), machine);
+  #isAllowed(file: string, reason: Reason): boolean {
+    if (!isWithin(file, this.#root) || this.#isExcluded(file)) return false;
+    if (file.endsWith(".node") && this.#misfit(file) !== undefined) return false;
+    if (this.#included.has(file) || !isCredential(file, () => this.#disk.read(file))) return true;
+    this.#say({
+      code: "credential-left-out",
+      severity: "warning",
+      message: `${this.#relative(file)} looks like a secret and is left out`,
+      ...(reason.file === undefined ? {} : { file: reason.file }),
+      ...(reason.line === undefined ? {} : { line: reason.line }),
+      hint: `add it on purpose with --include ${this.#relative(file)}`,
+    });
+    return false;
   }
 
   // -- what a module asks for --------------------------------------------------------------------------------
@@ -463,12 +570,13 @@ class Tracer {
   }
 
   async #loadCode(file: string, soft: boolean): Promise<void> {
-    let code: Code;
+    const own = this.#packages.isOwn(file);
+    let code: Reading;
     try {
-      code = await this.#loader.code(file);
+      code = await this.#loader.read({ place: this.#place(file), texts: own && !soft, keys: this.#configs.has(file) });
     } catch (error) {
       // A file that may never run, and that Node.js may never see.
-      if (soft || !this.#packages.isOwn(file)) {
+      if (soft || !own) {
         const use = this.#uses.get(file);
         if (use !== undefined) use.raw = true;
         return;
@@ -483,51 +591,45 @@ class Tracer {
         severity: "warning",
         message: "emitDecoratorMetadata is not applied: classes have no design:type metadata",
         file: this.#relative(file),
-        hint: "compile with tsc and build what it writes",
+        hint: "install typescript (5.6 or newer) in the project, or compile with tsc and build what it writes",
       });
     }
-    const own = this.#packages.isOwn(file);
-    const { text } = code.syntax;
-    this.#patchesLoader ||=
-      /\b_load\s*=[^=]|prototype\.require\s*=[^=]|_resolveFilename\s*=[^=]/.test(text) &&
-      /['"](?:node:)?module['"]/.test(text);
-    const asks = analyze(
-      code.syntax,
-      {
-        file,
-        platform: "linux",
-        arch: this.#arch,
-        cwd: own ? this.#folder : undefined,
-        project: path.join(this.#folder, "package.json"),
-        locate: (specifier) => {
-          const found = specifier.includes(ANY) ? undefined : this.#resolver.resolve(specifier, file, "require");
-          return found?.type === "file" ? found.file : undefined;
-        },
-      },
-      { texts: own && !soft, keys: this.#configs.has(file) },
-    );
+    this.#patchesLoader ||= code.patchesLoader;
     const edges: Edge[] = [];
-    const module: Module = { file, kind: code.syntax.format, code, edges };
+    const module: Module = { file, kind: code.format, code, edges };
     this.#modules.set(file, module);
     const certain: string[] = [];
     this.#certain.set(file, certain);
-    for (const ask of asks) this.#answer(module, ask, edges, certain, soft);
+    for (const ask of code.asks) this.#answer(module, ask, edges, certain, soft);
   }
 
-  #answer(module: Module, ask: Ask, edges: Edge[], certain: string[], soft: boolean): void {
-    const { file, code } = module;
-    const place = code?.at(ask.offset) ?? { line: 1, column: 1 };
+  #place(file: string): Place {
+    return {
+      file,
+      platform: "linux",
+      arch: this.#machine.arch,
+      cwd: this.#packages.isOwn(file) ? this.#folder : undefined,
+      project: path.join(this.#folder, "package.json"),
+      locate: (specifier) => {
+        const found = specifier.includes(ANY) ? undefined : this.#resolver.resolve(specifier, file, "require");
+        return found?.type === "file" ? found.file : undefined;
+      },
+    };
+  }
+
+  #answer(module: Module, ask: PlacedAsk, edges: Edge[], certain: string[], soft: boolean): void {
+    const { file } = module;
     const reason = (kind: Reason["kind"], what: string): Reason => ({
       kind,
       from: this.#image(file),
       file: this.#relative(file),
-      line: place.line,
+      line: ask.line,
       what: what.replaceAll(ANY, "*").replace(`${this.#root}/`, ""),
     });
-    const warn = (diagnostic: Omit<Diagnostic, "file" | "line" | "severity">) => {
+    const warn: Warn = (diagnostic) => {
       if (soft) return;
       const severity = this.#packages.isOwn(file) ? "warning" : "info";
-      this.#say({ severity, ...diagnostic, file: this.#relative(file), line: place.line });
+      this.#say({ severity, ...diagnostic, file: this.#relative(file), line: ask.line });
     };
     switch (ask.type) {
       case "import":
@@ -541,7 +643,6 @@ class Tracer {
         this.#resolved(
           module,
           ask,
-          place,
           reason(ask.type === "require" || ask.type === "resolve" ? "require" : "import", ask.specifier),
           edges,
           certain,
@@ -563,17 +664,17 @@ class Tracer {
       case "unknown":
         this.#peers(module, ask.style, edges, reason);
         if (!this.#packages.isOwn(file)) this.#open.push({ file, style: ask.style, edges });
-        warn({
-          code: "unknown-require",
-          message: `what ${ask.style === "import" ? "import()" : "require()"} loads here is known only when it runs`,
-          hint: "add the files with --include",
-        });
+        if (ask.guarded) this.#trying.add(file);
+        this.#unknown(file, `what ${ask.style === "import" ? "import()" : "require()"} loads here`, warn);
         return;
       case "hooks":
         this.#registersHooks = true;
         return;
       case "starts":
         this.#startsAny = true;
+        return;
+      case "throw":
+        this.#throwing.add(file);
         return;
       case "program":
         if (ask.program === "node" || ask.program.startsWith("/")) return;
@@ -602,25 +703,26 @@ class Tracer {
 
   #resolved(
     module: Module,
-    ask: Extract<Ask, { specifier: string }>,
-    place: { readonly line: number; readonly column: number },
+    ask: Extract<PlacedAsk, { specifier: string }>,
     reason: Reason,
     edges: Edge[],
     certain: string[],
     soft: boolean,
   ): void {
     const style: Style = ask.type === "import" || ask.type === "dynamic" ? "import" : "require";
-    const found = this.#resolver.resolve(ask.specifier, ask.from, style);
+    const found = this.#asOnTarget(this.#resolver.resolve(ask.specifier, ask.from, style));
     if (found.type === "builtin") return;
+    if (ask.guarded) this.#trying.add(module.file);
     if (found.type === "missing") {
       this.#refusing(ask, reason);
       if (!soft && !ask.guarded && ask.type !== "resolve")
-        this.#unresolved.push({ file: module.file, ask, ...place, message: found.message });
+        this.#unresolved.push({ file: module.file, ask, message: found.message });
       return;
     }
-    // One of several that a loader chooses from.
-    if (!ask.certain && this.#isForeign(found.file)) return;
+    if (ask.guarded && this.#isExcluded(found.file)) return;
     this.#undeclared(module.file, ask.specifier, reason, soft);
+    if (found.file.endsWith(".node") && this.#refuses(module.file, found.file, ask, reason, soft)) return;
+    if (!ask.guarded && !soft) this.#rely(module.file, found.file);
     edges.push({
       specifier: ask.specifier,
       style,
@@ -637,8 +739,36 @@ class Tracer {
     else this.#raw(found.file, reason);
   }
 
+  /** Binaries for other machines would not be installed on the target. */
+  #asOnTarget(found: Resolution): Resolution {
+    const json = found.type === "file" ? this.#packages.whole(found.file)?.json : undefined;
+    if (json === undefined || !isCarrier(json) || suits(json, this.#machine)) return found;
+    return { type: "missing", message: `${json.name} is for other machines than ${this.#targetName}` };
+  }
+
+  /** Whether an addon that code names is for another machine; what its package has is known already. */
+  #refuses(loader: string, addon: string, ask: { readonly guarded: boolean }, reason: Reason, soft: boolean): boolean {
+    const why = this.#misfit(addon);
+    if (why === undefined) return false;
+    const scope = this.#packages.whole(addon);
+    const folder = scope?.folder ?? this.#root;
+    if (scope !== undefined && folder !== this.#root) {
+      const { files, foreign } = this.#addonsOf(scope);
+      if (files.length > 0 || foreign !== undefined) return true;
+    }
+    const message = `${this.#relative(addon)} ${why}, and the image is for ${this.#targetName}`;
+    this.#foreign.push({ folder, message, reason, loader, guarded: ask.guarded || soft });
+    return true;
+  }
+
+  #rely(file: string, on: string): void {
+    const list = this.#relies.get(file);
+    if (list === undefined) this.#relies.set(file, [on]);
+    else list.push(on);
+  }
+
   /** The error for a path that a package does not export is made from its package.json. */
-  #refusing(ask: Extract<Ask, { specifier: string }>, reason: Reason): void {
+  #refusing(ask: Extract<PlacedAsk, { specifier: string }>, reason: Reason): void {
     const name = splitSpecifier(ask.specifier)?.name;
     const folder = name === undefined ? undefined : this.#find(name, path.dirname(ask.from));
     if (folder !== undefined && this.#packages.at(folder)?.json.exports !== undefined)
@@ -653,10 +783,10 @@ class Tracer {
 
   #candidates(
     module: Module,
-    ask: Extract<Ask, { specifier: string }>,
+    ask: Extract<PlacedAsk, { specifier: string }>,
     reason: Reason,
     edges: Edge[],
-    warn: (diagnostic: Omit<Diagnostic, "file" | "line" | "severity">) => void,
+    warn: Warn,
   ): void {
     const { specifier } = ask;
     const absolute = specifier.startsWith("file:")
@@ -675,11 +805,7 @@ class Tracer {
           ? this.#find(split.name, path.dirname(ask.from))
           : undefined;
       if (split === undefined || folder === undefined) {
-        warn({
-          code: "unknown-require",
-          message: `which module "${specifier.replaceAll(ANY, "*")}" is, is known only when it runs`,
-          hint: "add the package with --include",
-        });
+        this.#unknown(module.file, `which module "${specifier.replaceAll(ANY, "*")}" is`, warn);
         return;
       }
       const pattern = path.join(folder, specifier.slice(split.name.length));
@@ -693,6 +819,10 @@ class Tracer {
       }
       return;
     }
+    if (this.#isWide(folderOf(absolute), module.file)) {
+      this.#unknown(module.file, `which file "${this.#where(specifier).replaceAll(ANY, "*")}" is`, warn);
+      return;
+    }
     const style: Style = ask.type === "dynamic" ? "import" : "require";
     const files = this.#fitting(absolute, module.file, style === "require");
     for (const file of files) {
@@ -701,10 +831,22 @@ class Tracer {
     }
   }
 
+  /** What no reading of the code can tell, unless a run has shown it. */
+  #unknown(file: string, what: string, warn: Warn): void {
+    const from = path.relative(this.#folder, file).split(path.sep).join("/");
+    const shown = this.#project.traced.some((one) => one.how === "load" && one.from === from);
+    warn({
+      code: "unknown-require",
+      message: `${what} is known only when it runs`,
+      ...(shown
+        ? { severity: "info", hint: `${TRACE_NAME} has what a run has loaded` }
+        : { hint: "add the files with --include, or let slim trace -- COMMAND note what a run loads" }),
+    });
+  }
+
   /** Modules whose path fits a pattern. */
   *#fitting(pattern: string, from: string, loose: boolean): Generator<string> {
-    const literal = pattern.slice(0, pattern.indexOf(ANY));
-    const folder = literal.slice(0, literal.lastIndexOf("/"));
+    const folder = folderOf(pattern);
     if (!isWithin(folder, this.#root) || this.#isWide(folder, from)) return;
     const body = pattern.split(ANY).map(escapeRegExp).join(".*");
     const expression = new RegExp(
@@ -712,7 +854,11 @@ class Tracer {
       "s",
     );
     for (const file of this.#disk.below(folder)) {
-      if (expression.test(file) && (isCode(file) || /\.(?:json|node)$/.test(file)) && !this.#isForeign(file))
+      if (
+        expression.test(file) &&
+        (isCode(file) || /\.(?:json|node)$/.test(file)) &&
+        !(file.endsWith(".node") && this.#misfit(file) !== undefined)
+      )
         yield file;
     }
   }
@@ -788,6 +934,7 @@ class Tracer {
 
   #pathFile(from: string, file: string, use: PathUse, reason: Reason): void {
     if (use === "start") {
+      this.#rely(from, file);
       this.#start(file, reason);
       return;
     }
@@ -824,8 +971,7 @@ class Tracer {
   }
 
   #patterned(from: string, asked: string, use: PathUse, reason: Reason): void {
-    const literal = asked.slice(0, asked.indexOf(ANY));
-    const folder = literal.slice(0, literal.lastIndexOf("/"));
+    const folder = folderOf(asked);
     if (!isWithin(folder, this.#root) || isWithin(from, folder) || this.#isWide(folder, from)) {
       if (!isWithin(from, folder) || use === "list" || this.#isWide(folder, from)) return;
       // Beside the code: what fits in the same folder, when something of the name is known.
@@ -861,7 +1007,7 @@ class Tracer {
         json?.peerDependencies?.[split.name]) !== undefined
     ) {
       const found = this.#resolver.resolve(text, module.file, "require");
-      if (found.type !== "file") return;
+      if (found.type !== "file" || this.#isExcluded(found.file)) return;
       edges.push({
         specifier: text,
         style: "require",
@@ -935,14 +1081,10 @@ class Tracer {
 
   /** @throws SlimError `CLOSURE` for the first import that certainly fails */
   #settle(entry: string): void {
-    const certain = new Set<string>();
-    const open = [entry];
-    for (let file = open.pop(); file !== undefined; file = open.pop()) {
-      if (certain.has(file)) continue;
-      certain.add(file);
-      open.push(...(this.#certain.get(file) ?? []));
-    }
-    for (const { file, ask, line, column, message } of this.#unresolved) {
+    this.#settleForeign(reached(entry, this.#relies));
+    const certain = reached(entry, this.#certain);
+    for (const { file, ask, message } of this.#unresolved) {
+      const { line, column } = ask;
       const other = this.#resolver.otherCase(ask.specifier, ask.from);
       const own = this.#packages.isOwn(file);
       const where = `${this.#relative(file)}:${line}:${column}`;
@@ -972,6 +1114,36 @@ class Tracer {
     }
   }
 
+  /** @throws SlimError `CLOSURE` for the first addon that is needed and cannot be loaded */
+  #settleForeign(relied: ReadonlySet<string>): void {
+    for (const { folder, message, reason, loader, guarded } of this.#foreign) {
+      const loaders = loader === undefined ? [...relied].filter((file) => this.#isOf(file, folder)) : [loader];
+      // Code that is ready for a failure does without; one that throws then only collects what to say.
+      const isReady = (file: string) => this.#trying.has(file) && !this.#throwing.has(file);
+      const needed = loaders.some((file) => relied.has(file)) && !loaders.some(isReady) && !guarded;
+      const name = this.#packages.at(folder)?.json.name ?? "NAME";
+      const install = `install it for the target (npm install --os linux --cpu ${this.#machine.arch} --libc ${this.#machine.libc})`;
+      if (needed) {
+        throw new SlimError("CLOSURE", message, {
+          where: reason.file === undefined ? this.#relative(folder) : `${reason.file}:${reason.line}`,
+          hint: `${install} with Node.js ${this.#project.target.node.split(".")[0]}, take a version of it with prebuilt binaries, or load it in a try block and --exclude ${name}`,
+        });
+      }
+      this.#say({
+        code: "foreign-addon",
+        severity: "warning",
+        message: `${message}; the app may do without`,
+        ...(reason.file === undefined ? {} : { file: reason.file }),
+        ...(reason.line === undefined ? {} : { line: reason.line }),
+        hint: `${install}, or say with --exclude ${name} that it is not wanted`,
+      });
+    }
+  }
+
+  #isOf(file: string, folder: string): boolean {
+    return this.#packages.whole(file)?.folder === folder;
+  }
+
   #say(diagnostic: Diagnostic): void {
     this.#diagnostics.set(JSON.stringify(diagnostic), diagnostic);
   }
@@ -987,6 +1159,24 @@ class Tracer {
   #where(where: string): string {
     return where.startsWith(`${this.#root}/`) ? where.slice(this.#root.length + 1) : where;
   }
+}
+
+/** What can be reached from a file. */
+function reached(start: string, graph: ReadonlyMap<string, readonly string[]>): ReadonlySet<string> {
+  const found = new Set<string>();
+  const open = [start];
+  for (let file = open.pop(); file !== undefined; file = open.pop()) {
+    if (found.has(file)) continue;
+    found.add(file);
+    open.push(...(graph.get(file) ?? []));
+  }
+  return found;
+}
+
+/** The deepest folder that a pattern is certainly in. */
+function folderOf(pattern: string): string {
+  const literal = pattern.slice(0, pattern.indexOf(ANY));
+  return literal.slice(0, literal.lastIndexOf("/"));
 }
 
 /** What `require` takes for a file: its name, the name without the extension, the folder of an index. */

@@ -13,6 +13,7 @@ export interface CompilerOptions {
 }
 
 interface Loaded {
+  readonly file: string;
   readonly options: CompilerOptions;
   /** What `paths` are relative to. */
   readonly base: string;
@@ -31,6 +32,11 @@ export class TsConfigs {
 
   options(file: string): CompilerOptions {
     return this.#nearest(path.dirname(file))?.options ?? {};
+  }
+
+  /** The tsconfig.json that applies to a file. */
+  config(file: string): string | undefined {
+    return this.#nearest(path.dirname(file))?.file;
   }
 
   readonly aliases: Aliases = (file) => {
@@ -54,12 +60,12 @@ export class TsConfigs {
     if (seen.includes(file)) throw new SlimError("CONFIG", `"extends" goes round in a circle`, { where: file });
     const json = readJsonc(this.#disk.read(file).toString("utf8"), file);
     const folder = path.dirname(file);
-    let loaded: Loaded = { options: {}, base: folder };
+    let loaded: Loaded = { file, options: {}, base: folder };
     for (const name of [json.extends ?? []].flat()) {
       const parent = typeof name === "string" ? this.#extended(name, folder) : undefined;
       if (parent === undefined) continue;
       const inherited = this.#load(parent, [...seen, file]);
-      loaded = { options: { ...loaded.options, ...inherited.options }, base: inherited.base };
+      loaded = { file, options: { ...loaded.options, ...inherited.options }, base: inherited.base };
     }
     const own = (json.compilerOptions ?? {}) as CompilerOptions;
     const base =
@@ -68,7 +74,7 @@ export class TsConfigs {
         : own.paths !== undefined && loaded.options.baseUrl === undefined
           ? folder
           : loaded.base;
-    return { options: { ...loaded.options, ...own }, base };
+    return { file, options: { ...loaded.options, ...own }, base };
   }
 
   #extended(name: string, folder: string): string | undefined {

@@ -1,7 +1,7 @@
 import path from "node:path";
 import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
-import { bytesContent, type Content } from "../../layer/entry.ts";
+import { bytesContent, type Content, type Entry } from "../../layer/entry.ts";
 import type { Debian } from "../../sources/debian/debian.ts";
 import type { DebianPackage, PackageFile } from "../../sources/debian/package.ts";
 import { withReason } from "../compose.ts";
@@ -94,8 +94,9 @@ export class DebianFiles {
   /**
    * Everything taken, and what describes it. Nothing at all when no package gave a file.
    * @param isDebian whether the system of the image is Debian, as `os-release` then says
+   * @param isInBase whether the base has a file already, where there is a base; it may describe packages, too
    */
-  async part(isDebian: boolean): Promise<ClosurePart> {
+  async part(isDebian: boolean, isInBase?: (entry: Entry) => boolean): Promise<ClosurePart> {
     if (this.#packages.size === 0) return { entries: [], components: [], diagnostics: [] };
     if (isDebian) await this.#takeOsRelease();
     // A copyright may stand in another package, which then is described as well.
@@ -104,7 +105,7 @@ export class DebianFiles {
       described.add(next.name);
       await this.#takeCopyright(next);
     }
-    for (const found of this.#packages.values()) this.#describe(found);
+    for (const found of this.#packages.values()) this.#describe(found, isInBase);
     return {
       entries: [...this.#entries.values()],
       components: [...this.#packages.values()].map(component),
@@ -128,8 +129,11 @@ export class DebianFiles {
     await this.take(owner, `/usr/share/doc/${owner}/copyright`, { kind: "link", from: folder });
   }
 
-  #describe(found: DebianPackage): void {
-    const sums = [...(this.#checksums.get(found.name) ?? [])].sort(([a], [b]) => compareStrings(a, b));
+  #describe(found: DebianPackage, isInBase?: (entry: Entry) => boolean): void {
+    const isKept = (path: string) => isInBase?.((this.#entries.get(path) as ClosureEntry).entry) !== true;
+    const sums = [...(this.#checksums.get(found.name) ?? [])]
+      .filter(([path]) => isKept(path))
+      .sort(([a], [b]) => compareStrings(a, b));
     const describing = (path: string, text: string): void =>
       this.#set({
         entry: { ...plainFile, path, content: bytesContent(text) },
@@ -137,9 +141,11 @@ export class DebianFiles {
         purl: found.purl,
         reasons: [{ kind: "metadata", what: "package database" }],
       });
-    describing(`/var/lib/dpkg/status.d/${found.name}`, `${found.control.trimEnd()}\n`);
+    // What the base says of its files stays, whatever it is; scanners read every file there.
+    const name = isInBase !== undefined ? `${found.name}_${found.version}` : found.name;
+    describing(`/var/lib/dpkg/status.d/${name}`, `${found.control.trimEnd()}\n`);
     const lines = sums.map(([file, md5]) => `${md5}  ${file.slice(1)}\n`);
-    describing(`/var/lib/dpkg/status.d/${found.name}.md5sums`, lines.join(""));
+    describing(`/var/lib/dpkg/status.d/${name}.md5sums`, lines.join(""));
   }
 
   #add(found: DebianPackage, file: PackageFile, reasons: readonly Reason[]): void {
@@ -153,7 +159,9 @@ export class DebianFiles {
     } else {
       this.#checksums.get(found.name)?.set(file.path, file.md5);
       // No image of slim has setuid programs.
-      this.#set({ entry: { ...common, type: "file", mode: file.mode & 0o777, content: file.content }, ...about });
+      const inode = file.inode === undefined ? {} : { inode: `${found.name}:${file.inode}` };
+      const entry = { ...common, type: "file", mode: file.mode & 0o777, content: file.content, ...inode } as const;
+      this.#set({ entry, ...about });
     }
   }
 

@@ -8,10 +8,10 @@ import type { LibraryProblem, LoadedObject } from "../elf/resolve.ts";
 import type { Reason } from "../types.ts";
 import { contentFile } from "./content.ts";
 import type { DebianFiles } from "./debian-files.ts";
-import type { Ground } from "./ground.ts";
+import type { PackageGround } from "./ground.ts";
 
 /** Debian: the package that has a library, then the one that has what that needs. */
-export class DebianGround implements Ground {
+export class DebianGround implements PackageGround {
   readonly #debian: Debian;
   readonly #architecture: string;
   readonly #taken: DebianFiles;
@@ -36,7 +36,11 @@ export class DebianGround implements Ground {
     },
   };
 
-  /** Brings a package into view. */
+  /** Where libc6 has the C library. */
+  get libcPath(): string {
+    return `/usr/lib/${libraryTriplet(this.#architecture)}/libc.so.6`;
+  }
+
   async show(name: string): Promise<LibraryFiles> {
     const known = this.#views.get(name);
     if (known !== undefined) return known;

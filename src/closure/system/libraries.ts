@@ -55,7 +55,10 @@ export async function takeLibraries(ground: Ground, { own, program, placing }: N
   return {
     own: found,
     problems: resolution.problems.map((problem) => ({ ...problem, message: message(problem, placed) })),
-    diagnostics: [...optionalLibraries(resolution, placed), ...(await encodings(files, program, resolution, placed))],
+    diagnostics: [
+      ...optionalLibraries(ground, resolution, placed),
+      ...(await encodings(ground, files, program, resolution, placed)),
+    ],
   };
 }
 
@@ -97,10 +100,17 @@ async function mentioned(files: LibraryFiles, place: string, symbols: readonly s
 }
 
 /** What objects say of themselves that they can make use of, and which is not in the image. */
-function optionalLibraries({ optional, objects }: Resolution, placed: (path: string) => string): Diagnostic[] {
+function optionalLibraries(
+  ground: Ground,
+  { optional, objects }: Resolution,
+  placed: (path: string) => string,
+): Diagnostic[] {
   const loaded = new Set(objects.flatMap(({ elf, path: place }) => [elf.soname ?? "", path.posix.basename(place)]));
+  const folders = new Set(objects.map(({ path: place }) => path.posix.dirname(place)));
+  const isThere = (soname: string) =>
+    loaded.has(soname) || [...folders].some((folder) => ground.has?.(path.posix.join(folder, soname)) === true);
   return optional
-    .filter(({ note }) => !note.sonames.some((soname) => loaded.has(soname)))
+    .filter(({ note }) => !note.sonames.some(isThere))
     .map(({ from, note }) => ({
       code: "optional-library",
       severity: "info",
@@ -111,12 +121,14 @@ function optionalLibraries({ optional, objects }: Resolution, placed: (path: str
 
 /** glibc reads other encodings than UTF-8 and ASCII with modules that are files of their own. */
 async function encodings(
+  ground: Ground,
   files: LibraryFiles,
   program: string,
   { objects }: Resolution,
   placed: (path: string) => string,
 ): Promise<Diagnostic[]> {
-  if (!objects.some(({ elf }) => elf.soname === glibc)) return [];
+  const libc = objects.find(({ elf }) => elf.soname === glibc);
+  if (libc === undefined || ground.has?.(path.posix.join(path.posix.dirname(libc.path), "gconv")) === true) return [];
   if ((await mentioned(files, program, ["iconv_open"])).length === 0) return [];
   return [
     {

@@ -8,7 +8,7 @@ import { findFile, type LibraryFiles } from "../elf/files.ts";
 import { isElf, parseElf } from "../elf/parse.ts";
 import { withContent } from "./content.ts";
 import type { DebianFiles } from "./debian-files.ts";
-import type { DebianGround } from "./debian-ground.ts";
+import type { Ground, PackageGround } from "./ground.ts";
 import { refuseProblems, takeLibraries } from "./libraries.ts";
 
 /** A program that another program runs: the file after `#!`. */
@@ -32,7 +32,7 @@ export async function takePackages(
   debian: Debian,
   architecture: string,
   names: readonly string[],
-  { taken, ground }: { readonly taken: DebianFiles; readonly ground: DebianGround },
+  { taken, ground }: { readonly taken: DebianFiles; readonly ground: PackageGround },
 ): Promise<TakenPackages> {
   const scripts: Script[] = [];
   const diagnostics: Diagnostic[] = [];
@@ -54,14 +54,14 @@ export async function takePackages(
       if (isElf(start)) diagnostics.push(...(await takeNeeds(ground, file)));
     }
   }
-  diagnostics.push(...packages.flatMap((found) => notAdded(found, taken)));
+  diagnostics.push(...packages.flatMap((found) => notAdded(found, taken, ground)));
   // The first of many programs of a package speaks for all.
   const first = diagnostics.find(({ code }) => code === "encodings");
   return { scripts, diagnostics: diagnostics.filter((one) => one.code !== "encodings" || one === first) };
 }
 
 /** `/bin` and the like, which other programs are called by. */
-async function takeMergedFolders(ground: DebianGround): Promise<void> {
+async function takeMergedFolders(ground: PackageGround): Promise<void> {
   for (const place of ["/bin", "/lib", "/lib64", "/sbin"]) {
     await ground.take(place, { kind: "preset", what: "merged /usr" });
   }
@@ -71,7 +71,7 @@ async function takeMergedFolders(ground: DebianGround): Promise<void> {
 async function reached(
   debian: Debian,
   architecture: string,
-  ground: DebianGround,
+  ground: PackageGround,
   found: DebianPackage,
 ): Promise<PackageFile[]> {
   const files: PackageFile[] = [];
@@ -95,7 +95,7 @@ async function leadsSomewhere(files: LibraryFiles, found: DebianPackage, link: P
   return found.files.some((file) => file.path === target);
 }
 
-async function takeNeeds(ground: DebianGround, file: PackageFile & { type: "file" }): Promise<readonly Diagnostic[]> {
+async function takeNeeds(ground: PackageGround, file: PackageFile & { type: "file" }): Promise<readonly Diagnostic[]> {
   const { linkage } = await withContent(file.content, (reader) => parseElf(reader, file.path));
   if (linkage === "other") return [];
   const needs = await takeLibraries(ground, { own: { at: async () => undefined }, program: file.path });
@@ -162,13 +162,16 @@ export async function missingInterpreters(
   });
 }
 
+/** Where an image says by a file which packages it has: that of distroless, and a folder for what is documented. */
+const databases = ["/var/lib/dpkg/status.d", "/usr/share/doc"];
+
 /** Dependencies that only installing needs. */
 const forInstalling = new Set(["adduser", "debconf", "dpkg", "init-system-helpers", "ucf"]);
 
-function notAdded({ name, dependencies }: DebianPackage, taken: DebianFiles): Diagnostic[] {
-  const missing = dependencies
-    .filter((alternatives) => !alternatives.some((one) => taken.has(one) || forInstalling.has(one)))
-    .flatMap(([first]) => first ?? []);
+function notAdded({ name, dependencies }: DebianPackage, taken: DebianFiles, ground: Ground): Diagnostic[] {
+  const isThere = (one: string) =>
+    taken.has(one) || forInstalling.has(one) || databases.some((folder) => ground.has?.(`${folder}/${one}`) === true);
+  const missing = dependencies.filter((alternatives) => !alternatives.some(isThere)).flatMap(([first]) => first ?? []);
   if (missing.length === 0) return [];
   const list = [...new Set(missing)].sort(compareStrings).join(", ");
   return [

@@ -26,8 +26,11 @@ services: files
 protocols: files
 `;
 
-/** Accounts, the order of name look-ups, a place for temporary files, a home and mount points. */
-export function rootfs(): ClosurePart {
+/**
+ * Accounts, the order of name look-ups, a place for temporary files, a home and mount points.
+ * @param has whether the base has something at a path, which is then left as it is
+ */
+export function rootfs(has: (path: string) => boolean = () => false): ClosurePart {
   const text = (path: string, content: string): ClosureEntry => ({
     entry: { type: "file", path, mode: 0o644, uid: 0, gid: 0, content: bytesContent(content) },
     layer: "os",
@@ -45,17 +48,16 @@ export function rootfs(): ClosurePart {
     purl: component.purl,
     reasons: [{ kind: "preset", what }],
   });
-  return {
-    entries: [
-      text("/etc/passwd", passwd),
-      text("/etc/group", group),
-      text("/etc/nsswitch.conf", nsswitch),
-      folder(nonroot.home, 0o700, nonroot, "home"),
-      folder("/tmp", 0o1777, root, "temporary files"),
-      // Where runtimes mount; some cannot make a folder in a root that is read-only.
-      ...["/dev", "/proc", "/sys"].map((path) => folder(path, 0o755, root, "mount points")),
-    ],
-    components: [component],
-    diagnostics: [],
-  };
+  const all = [
+    text("/etc/passwd", passwd),
+    text("/etc/group", group),
+    text("/etc/nsswitch.conf", nsswitch),
+    // The home of an account that only these accounts have.
+    ...(has("/etc/passwd") ? [] : [folder(nonroot.home, 0o700, nonroot, "home")]),
+    folder("/tmp", 0o1777, root, "temporary files"),
+    // Where runtimes mount; some cannot make a folder in a root that is read-only.
+    ...["/dev", "/proc", "/sys"].map((path) => folder(path, 0o755, root, "mount points")),
+  ];
+  const entries = all.filter(({ entry }) => !has(entry.path));
+  return { entries, components: entries.length > 0 ? [component] : [], diagnostics: [] };
 }

@@ -268,8 +268,13 @@ export class Debian {
       if (name === undefined || expected === undefined || limit === undefined) {
         throw new SlimError("DEBIAN", `${suite.name} has no ${file}`, { hint: "is it an architecture of Debian?" });
       }
-      const path = release.byHash ? name.replace(/[^/]*$/, `by-hash/SHA256/${expected.digest.slice(7)}`) : name;
-      const content = await this.#fetched(suite.archive, `dists/${suite.name}/${path}`, expected);
+      const fetched = (path: string) => this.#fetched(suite.archive, `dists/${suite.name}/${path}`, expected);
+      const byHash = name.replace(/[^/]*$/, `by-hash/SHA256/${expected.digest.slice(7)}`);
+      const content = await (release.byHash ? fetched(byHash) : fetched(name)).catch((error: unknown) => {
+        // As apt does: not every mirror has every architecture by hash. The bytes are checked either way.
+        if (release.byHash && isNotFound(error)) return fetched(name);
+        throw error;
+      });
       return await loadTable(this.#options.cache, kind, { name, content, limit }, reader);
     });
   }
@@ -310,6 +315,8 @@ function packageFile(file: PackedFile, pack: string): PackageFile {
     path,
     mode,
     md5,
+    // Hard links share their bytes in the pack.
+    ...(size === 0 ? {} : { inode: String(offset) }),
     content: {
       digest,
       size,

@@ -3,7 +3,7 @@ import { aborted, type Context } from "../../base/context.ts";
 import { SlimError } from "../../base/error.ts";
 import type { Timing } from "./options.ts";
 import { problemOf } from "./problem.ts";
-import { isPassing } from "./transport.ts";
+import { isPassing, triesFor } from "./transport.ts";
 
 /** Statuses that another try may not meet. */
 const passing = new Set([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
@@ -43,7 +43,7 @@ export class Backoff {
    */
   async wait(context: Context, error: unknown): Promise<void> {
     const { tries, pause, patience } = this.#timing;
-    if (this.#tries >= tries) {
+    if (this.#tries >= Math.min(tries, triesFor(error))) {
       if (typeof error === "object" && error !== null) exhausted.add(error);
       throw error;
     }

@@ -39,7 +39,10 @@ export interface PushOptions {
 export interface CopyOptions extends PushOptions {
   /** Only the image for this platform. */
   readonly platform?: Platform;
-  /** Also what refers to it (signatures, attestations), from registry to registry. */
+  /**
+   * What refers to it (signatures, attestations) is copied as well, from registry to registry, as far as
+   * that works; with true it must, with false it is left.
+   */
   readonly referrers?: boolean;
 }
 
@@ -130,16 +133,24 @@ export class RegistryClient implements Store {
     options: CopyOptions = {},
   ): Promise<readonly RegistryOutput[]> {
     const reference = parseReference(ref);
-    const from = source.#repository(context, reference, "pull");
-    const tree = await pullTree(from, tagOrDigest(reference), options.platform);
-    const outputs = await this.#pushTree(context, tree, refs, options);
-    if (options.referrers !== true) return outputs;
-    await eachReferrer(from, digestsOf(tree), async (digest) => {
-      const referrer = await pullTree(from, digest);
-      const places = byRepository(refs).map(([{ host, repository }]) => `${host}/${repository}@${digest}`);
-      await this.#pushTree(context, referrer, places, options);
-      return digestsOf(referrer);
+    const { from, tree } = await source.#nearest(context, reference, async (from) => {
+      return { from, tree: await pullTree(from, tagOrDigest(reference), options.platform) };
     });
+    const outputs = await this.#pushTree(context, tree, refs, options);
+    if (options.referrers === false) return outputs;
+    try {
+      await eachReferrer(from, digestsOf(tree), async (digest) => {
+        const referrer = await pullTree(from, digest);
+        const places = byRepository(refs).map(([{ host, repository }]) => `${host}/${repository}@${digest}`);
+        await this.#pushTree(context, referrer, places, options);
+        return digestsOf(referrer);
+      });
+    } catch (error) {
+      throwIfAborted(context.signal);
+      if (options.referrers === true || !(error instanceof SlimError)) throw error;
+      const message = `not all that refers to the image was copied: ${error.toLine()}`;
+      context.report({ type: "warning", message });
+    }
     return outputs;
   }
 
@@ -179,7 +190,11 @@ export class RegistryClient implements Store {
   async login(context: Context, host: string, login: Login): Promise<string> {
     const name = parseHost(host);
     const session = new Session(name, { ...this.#options, credentials: { [name]: login } });
-    await session.request(context, { method: "GET", to: "/v2/", scopes: [], doing: "log in", accept: [404] });
+    await session
+      .request(context, { method: "GET", to: "/v2/", scopes: [], doing: "log in", accept: [404] })
+      .catch((error: unknown) => {
+        throw refusedLogin(error);
+      });
     const place = await storeLogin(context, this.#options, name, login);
     this.#sessions.delete(name);
     return place;
@@ -223,13 +238,13 @@ export class RegistryClient implements Store {
   /** Reads from the first mirror that can, else from the registry itself, whose answer is final. */
   async #nearest<T>(context: Context, reference: Reference, read: (repository: Repository) => Promise<T>): Promise<T> {
     for (const mirror of this.#options.mirrors?.[reference.host] ?? []) {
-      const host = parseHost(mirror);
+      const place = placeBelow(mirror, reference.repository);
       try {
-        return await read(this.#repository(context, { ...reference, host }, "pull"));
+        return await read(this.#repository(context, place, "pull"));
       } catch (error) {
         throwIfAborted(context.signal);
         if (!(error instanceof SlimError)) throw error;
-        context.report({ type: "warning", message: `the mirror ${host} is passed over: ${error.toLine()}` });
+        context.report({ type: "warning", message: `the mirror ${mirror} is passed over: ${error.toLine()}` });
       }
     }
     return read(this.#repository(context, reference, "pull"));
@@ -262,6 +277,21 @@ function artifactTree({ artifactType, blobs, annotations }: Attachment, subject:
   const bytes = Buffer.from(JSON.stringify(content));
   const descriptor = { mediaType: mediaTypes.manifest, digest: digestOf(bytes), size: bytes.length };
   return { descriptor, bytes, content, blobs: [...layers, empty], children: [] };
+}
+
+/** Who has just typed a password is not told to log in. */
+function refusedLogin(error: unknown): unknown {
+  if (!(error instanceof SlimError) || error.code !== "AUTH") return error;
+  const hint = "check the user name and the password; many registries want a token in its place";
+  return new SlimError(error.code, error.message, { where: error.where, cause: error.cause, hint });
+}
+
+/** A mirror is a host, or a path on one, below which another host's repositories are. */
+function placeBelow(mirror: string, repository: string): Pick<Reference, "host" | "repository"> {
+  const [, hostname = "", path = ""] = /^(?:https?:\/\/)?([^/]*)\/*(.*?)\/*$/.exec(mirror) ?? [];
+  const name = path === "" ? repository : `${path}/${repository}`;
+  // Which host stands before it does not matter to a path.
+  return { host: parseHost(hostname), repository: parseRepository(`localhost/${name}`, mirror).repository };
 }
 
 type Group = [Reference, ...Reference[]];

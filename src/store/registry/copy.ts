@@ -1,9 +1,10 @@
 import type { Context } from "../../base/context.ts";
 import { SlimError } from "../../base/error.ts";
-import { formatPlatform, type Platform } from "../../image/platform.ts";
+import { bestPlatform, formatPlatform, formatPlatforms, type Platform } from "../../image/platform.ts";
 import type { Artifact } from "../../image/types.ts";
 import type { Output, Store } from "../types.ts";
 import { type CopyOptions, RegistryClient } from "./client.ts";
+import { checkPlatform } from "./pull.ts";
 
 /**
  * Copies from a store to a store. Every manifest keeps its bytes, so no digest changes. Between
@@ -36,10 +37,16 @@ export async function copy(
  * @throws SlimError `PLATFORM`
  */
 export function chooseImage(artifact: Artifact, platform: Platform | undefined, where?: string): Artifact {
-  if (platform === undefined || artifact.kind === "image") return artifact;
-  const wanted = formatPlatform(platform);
-  const place = artifact.index.manifests.findIndex((one) => one.platform && formatPlatform(one.platform) === wanted);
-  const image = artifact.images[place];
-  if (image === undefined) throw new SlimError("PLATFORM", `holds no image for ${wanted}`, { where });
-  return image;
+  if (platform === undefined) return artifact;
+  if (artifact.kind === "image") {
+    checkPlatform(artifact.config, platform, where);
+    return artifact;
+  }
+  const offered = artifact.index.manifests.map((one) => one.platform);
+  const image = artifact.images[bestPlatform(offered, platform) ?? -1];
+  if (image !== undefined) return image;
+  throw new SlimError("PLATFORM", `holds no image for ${formatPlatform(platform)}`, {
+    where,
+    hint: `there is ${formatPlatforms(offered)}`,
+  });
 }

@@ -31,7 +31,7 @@ const LARGEST = 1024 * 1024;
  * options alone, or Docker's, `REGISTRY_AUTH_FILE`, Podman's), and in each the host's own helper, the
  * general helper, and what is written there. The host must match exactly; Podman's files may also
  * name a path below it, of which the longest counts.
- * @throws SlimError `CONFIG` for a damaged file, `AUTH` for a helper that fails
+ * @throws SlimError `CONFIG` for a damaged file, or a chosen one that is missing, `AUTH` for a helper that fails
  */
 export async function findCredentials(
   context: Context,
@@ -43,6 +43,9 @@ export async function findCredentials(
   if (given !== undefined) return { kind: "password", source: "the caller's own credentials", ...given };
   for (const file of configFiles(context, options.registryConfig)) {
     const config = await readConfig(file);
+    if (config === undefined && file === options.registryConfig) {
+      throw new SlimError("CONFIG", "cannot read the credentials: no such file", { where: file });
+    }
     if (config === undefined) continue;
     const found = await inConfig(context, config, file, host, repository);
     if (found !== undefined) return found;
@@ -100,6 +103,27 @@ export async function eraseLogin(
     places.push(shown(context, file));
   }
   return places;
+}
+
+/**
+ * The hosts that logins are configured for, and where; never what they are.
+ * @throws SlimError `CONFIG` for a damaged file
+ */
+export async function listLogins(
+  context: Context,
+  options: Pick<RegistryOptions, "registryConfig"> = {},
+): Promise<readonly string[]> {
+  const logins: string[] = [];
+  for (const file of configFiles(context, options.registryConfig)) {
+    const config = (await readConfig(file)) ?? {};
+    const { credHelpers, credsStore } = config;
+    for (const [host, helper] of Object.entries(isRecord(credHelpers) ? credHelpers : {})) {
+      logins.push(`${normalKey(host)} (docker-credential-${helper})`);
+    }
+    if (typeof credsStore === "string" && credsStore !== "") logins.push(`any (docker-credential-${credsStore})`);
+    for (const host of Object.keys(authsOf(config))) logins.push(`${normalKey(host)} (${shown(context, file)})`);
+  }
+  return logins;
 }
 
 /** The files that may hold credentials, the first of which is written to. */
@@ -246,10 +270,11 @@ function runHelper(
   const hint = "run it by hand, or take it out of the configuration";
   return new Promise((resolve, reject) => {
     const fail = (message: string) => reject(new SlimError("AUTH", message, { where: command, hint }));
+    // Not spawn's own timeout: its timer keeps Node.js alive when there is no such program.
+    const late = AbortSignal.timeout(HELPER_TIME);
     const child = spawn(command, [verb], {
       env: context.env,
-      signal: context.signal,
-      timeout: HELPER_TIME,
+      signal: AbortSignal.any([context.signal, late]),
       stdio: ["pipe", "pipe", "ignore"],
       shell: false,
     });
@@ -262,6 +287,7 @@ function runHelper(
     child.stdin.end(input);
     child.on("error", (error) => {
       if (context.signal.aborted) return reject(aborted(context.signal.reason));
+      if (late.aborted) return fail("the credential helper does not answer");
       const missing = systemCode(error) === "ENOENT";
       if (!missing || verb !== "get") {
         fail(missing ? "the configured credential helper is not installed" : "the credential helper cannot be run");

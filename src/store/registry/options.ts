@@ -17,7 +17,10 @@ export interface RegistryOptions {
   readonly registryConfig?: string;
   /** Credentials by host, before those of any file. */
   readonly credentials?: Readonly<Record<string, Login>>;
-  /** Hosts that are asked before the host itself when something is read: `{ "docker.io": ["mirror.example"] }`. */
+  /**
+   * Where a host's images are looked for before the host itself when something is read, best first:
+   * `{ "docker.io": ["mirror.example", "cache.example/hub"] }`.
+   */
   readonly mirrors?: Readonly<Record<string, readonly string[]>>;
   /** Blobs that are sent at once; 4 when left out. */
   readonly parallel?: number;

@@ -1,6 +1,6 @@
 import { SlimError } from "../../base/error.ts";
 import type { Digest } from "../../image/digest.ts";
-import { formatPlatform, type Platform } from "../../image/platform.ts";
+import { bestPlatform, formatPlatform, formatPlatforms, type Platform } from "../../image/platform.ts";
 import type { Artifact, Blob, Descriptor, Image, Manifest } from "../../image/types.ts";
 import type { Repository } from "./repository.ts";
 import { hasImageConfig, imageOf, isIndex, isIndexType, parseManifest, type Tree } from "./tree.ts";
@@ -43,7 +43,12 @@ export async function pullTree(repository: Repository, tagOrDigest: string, plat
   };
   if (platform === undefined) return read(tagOrDigest, 0);
   const chosen = await choosePlatform(repository, tagOrDigest, platform);
-  return read(chosen ?? tagOrDigest, 0);
+  const tree = await read(chosen ?? tagOrDigest, 0);
+  if (chosen === undefined && !isIndex(tree.content)) {
+    const { config } = await readImage(repository, tree, tree.content);
+    checkPlatform(config, platform, `${repository.where}${tagOrDigest.includes(":") ? "@" : ":"}${tagOrDigest}`);
+  }
+  return tree;
 }
 
 /** The digest of the one image for a platform, or undefined where there is no index to choose from. */
@@ -52,21 +57,26 @@ async function choosePlatform(repository: Repository, name: string, platform: Pl
   if (got === undefined) throw notFound(repository, name);
   const { content } = parseManifest(got.bytes, got.type, repository.where);
   if (!isIndex(content)) return undefined;
-  const fits = content.manifests.find((one) => one.platform !== undefined && samePlatform(one.platform, platform));
+  const offered = content.manifests.map((one) => one.platform);
+  const fits = content.manifests[bestPlatform(offered, platform) ?? -1];
   if (fits !== undefined)
     return isIndexType(fits.mediaType) ? choosePlatform(repository, fits.digest, platform) : fits.digest;
-  const there = content.manifests.flatMap((one) => (one.platform === undefined ? [] : [formatPlatform(one.platform)]));
   throw new SlimError("PLATFORM", `holds no image for ${formatPlatform(platform)}`, {
-    where: `${repository.where}:${name}`,
-    hint: `there is ${there.filter((text) => text !== "unknown/unknown").join(", ")}`,
+    where: `${repository.where}${name.includes(":") ? "@" : ":"}${name}`,
+    hint: `there is ${formatPlatforms(offered)}`,
   });
 }
 
-/** arm64 means arm64/v8, and arm means arm/v7, as containerd reads them. */
-function samePlatform(a: Platform, b: Platform): boolean {
-  const variant = ({ architecture, variant }: Platform) =>
-    variant ?? (architecture === "arm64" ? "v8" : architecture === "arm" ? "v7" : undefined);
-  return a.os === b.os && a.architecture === b.architecture && variant(a) === variant(b);
+/**
+ * Refuses an image that is for another platform than the one that was asked for.
+ * @throws SlimError `PLATFORM`
+ */
+export function checkPlatform(config: Platform, platform: Platform, where: string | undefined): void {
+  if (config.os === "unknown" || bestPlatform([config], platform) !== undefined) return;
+  throw new SlimError("PLATFORM", `is for ${formatPlatform(config)}, not ${formatPlatform(platform)}`, {
+    where,
+    hint: "take one for that platform, or another platform with --platform",
+  });
 }
 
 /** @throws SlimError `INVALID` for what an Artifact cannot express, or as Repository.readBlob */

@@ -35,13 +35,33 @@ export interface Answer {
 
 const LIMIT = 1024 * 1024;
 const HOPS = 10;
+/** On this host nobody else is on the way: what does not listen now was, as a rule, not started. */
+const REFUSED_HERE = 3;
+
 /** Marks, as the cause of an error, a failure that another try may not meet. */
-class Passing extends Error {}
+class Passing extends Error {
+  /** The most tries that it is worth. */
+  readonly tries: number;
+
+  constructor(message: string, cause: unknown, tries = Number.POSITIVE_INFINITY) {
+    super(message, { cause });
+    this.tries = tries;
+  }
+}
 
 /** Whether a failure of the network is worth another try. */
 export function isPassing(error: unknown): boolean {
   return error instanceof SlimError && error.cause instanceof Passing;
 }
+
+/** How many tries a failure is worth at most. */
+export function triesFor(error: unknown): number {
+  const cause = error instanceof SlimError ? error.cause : undefined;
+  return cause instanceof Passing ? cause.tries : Number.POSITIVE_INFINITY;
+}
+
+/** Loaded with the first request, and asked for once: an import is not free, also of what is loaded. */
+let nodeFetch: Promise<typeof import("node-fetch")> | undefined;
 
 /**
  * HTTP for one registry host: redirects by hand, proxies, certificates, timeouts. Knows nothing of
@@ -115,7 +135,8 @@ export class Transport {
 
   async #exchange(context: Context, request: HttpRequest): Promise<Answer> {
     throwIfAborted(context.signal);
-    const { default: fetch } = await import("node-fetch");
+    nodeFetch ??= import("node-fetch");
+    const { default: fetch } = await nodeFetch;
     const agent = await this.#agentFor(context, request.url);
     const watch = new Watch(context.signal, this.timing, request.body);
     let streaming = false;
@@ -172,20 +193,23 @@ export class Transport {
     if (error instanceof SlimError) return error;
     const where = redactUrl(request.url.href);
     if (watch.stalled !== undefined) {
-      const cause = new Passing("stalled", { cause: error });
+      const cause = new Passing("stalled", error);
       return new SlimError("NETWORK", `nothing came or went for ${watch.stalled / 1000} seconds`, { where, cause });
     }
     const code = codeIn(error);
     if (code === undefined) return error;
     if (code === INTERNAL) return refusedAddress(request.url, "leads into an internal network");
-    const known =
+    const refused = code === "ECONNREFUSED" ? nothingListens : undefined;
+    const final =
       finalCodes[code] ??
       (/^(CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|ERR_TLS)/.test(code) ? badCertificate : undefined);
+    const known = final ?? refused;
     const message = `${known?.message ?? "the connection failed"}: ${code}`;
+    const tries = refused !== undefined && isLoopback(request.url.hostname) ? REFUSED_HERE : undefined;
     return new SlimError("NETWORK", message, {
       where,
       hint: known?.hint ?? "check the network and the proxy settings",
-      cause: known === undefined ? new Passing(message, { cause: error }) : error,
+      cause: final === undefined ? new Passing(message, error, tries) : error,
     });
   }
 
@@ -260,6 +284,11 @@ const INTERNAL = "EINTERNAL_ADDRESS";
 const badCertificate = {
   message: "its certificate is not trusted",
   hint: "name its CA with --ca, NODE_EXTRA_CA_CERTS or certs.d/HOST/ca.crt",
+};
+
+const nothingListens = {
+  message: "nothing listens there",
+  hint: "check the host and the port, and whether the registry runs",
 };
 
 /** Failures that another try would only repeat. */

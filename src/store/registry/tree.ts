@@ -74,7 +74,7 @@ export function parseManifest(
   const bad = (message: string, hint?: string) => new SlimError("INVALID", message, { where, hint });
   let body: unknown;
   try {
-    body = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    body = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes), emptyForNull);
   } catch (cause) {
     throw new SlimError("INVALID", "the manifest is not JSON", { where, cause });
   }
@@ -101,6 +101,11 @@ export function parseManifest(
     descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length },
     content: body as unknown as Manifest | Index,
   };
+}
+
+/** Programs in Go write an empty list as null; olareg does so where nothing refers to an image. */
+function emptyForNull(key: string, value: unknown): unknown {
+  return value === null && (key === "manifests" || key === "layers") ? [] : value;
 }
 
 function isDescriptor(value: unknown): boolean {

@@ -8,9 +8,9 @@ import { SlimError } from "../../../src/base/error.ts";
 import { type Elf, parseElf } from "../../../src/closure/elf/parse.ts";
 import { bytesReader, withFile } from "../../../src/closure/elf/reader.ts";
 import { formatPlatform } from "../../../src/image/platform.ts";
-import { hasTool, unpackedPackage } from "../../support/debian-tools.ts";
 import { buildElf } from "../../support/elf-builder.ts";
 import { npmPackageFolder } from "../../support/npm-package-folder.ts";
+import { hasTool, unpackedPackage } from "../../support/tools.ts";
 
 const parse = (bytes: Uint8Array) => parseElf(bytesReader(bytes), "x");
 const parseFile = (file: string) => withFile(file, (reader) => parseElf(reader, file));
@@ -126,7 +126,7 @@ test("the C library of seven architectures", async (t) => {
 });
 
 test("agrees with readelf about this machine's libraries", async (t) => {
-  if (!(await hasTool(t, "readelf", "binutils"))) return;
+  if (!hasTool(t, "readelf")) return;
   const libraries = execFileSync("sh", ["-c", "ls -d /usr/lib/*-linux-gnu/lib*.so.[0-9]* | head -150"], {
     encoding: "utf8",
   });
@@ -182,7 +182,7 @@ test("metadata of libraries that are opened at run time", async (t) => {
 });
 
 test("metadata that a compiler put there", async (t) => {
-  if (!(await hasTool(t, "gcc", "gcc"))) return;
+  if (!hasTool(t, "gcc")) return;
   const folder = await mkdtemp(path.join(os.tmpdir(), "slim-elf-"));
   t.teardown(() => rm(folder, { recursive: true }));
   const json = '[{"soname":["libz.so.1"],"feature":"compress"}]';

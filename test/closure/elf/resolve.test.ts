@@ -8,9 +8,9 @@ import type { LibraryFile, LibraryFiles } from "../../../src/closure/elf/files.t
 import { hostRoot, loaderFolders } from "../../../src/closure/elf/host.ts";
 import { bytesReader } from "../../../src/closure/elf/reader.ts";
 import { type Resolution, type ResolveOptions, resolveLibraries } from "../../../src/closure/elf/resolve.ts";
-import { hasTool } from "../../support/debian-tools.ts";
 import { buildElf, type ElfParts } from "../../support/elf-builder.ts";
 import { askLoader } from "../../support/machine-loader.ts";
+import { hasTool } from "../../support/tools.ts";
 
 const paths = ({ objects }: Resolution) => objects.map((object) => object.path);
 const messages = ({ problems }: Resolution) => problems.map(({ message }) => message);
@@ -407,7 +407,7 @@ const newTags = "-Wl,--enable-new-dtags";
 const rpath = (value: string) => `-Wl,-rpath,${value}`;
 
 test("as the loader: RPATH leads to the libraries of libraries, RUNPATH does not", async (t) => {
-  if (!(await hasTool(t, "gcc", "gcc"))) return;
+  if (!hasTool(t, "gcc")) return;
   const { folder, lib, program } = await workshop(t);
   for (const name of ["bin", "one", "two"]) await mkdir(path.join(folder, name));
   lib("deep", "two");
@@ -425,7 +425,7 @@ test("as the loader: RPATH leads to the libraries of libraries, RUNPATH does not
 });
 
 test("as the loader: RUNPATH $ORIGIN/../lib, through a link to the program", async (t) => {
-  if (!(await hasTool(t, "gcc", "gcc"))) return;
+  if (!hasTool(t, "gcc")) return;
   const { folder, lib, program } = await workshop(t);
   for (const name of ["bin", "lib"]) await mkdir(path.join(folder, name));
   lib("foo", "lib");
@@ -440,7 +440,7 @@ test("as the loader: RUNPATH $ORIGIN/../lib, through a link to the program", asy
 });
 
 test("as the loader: a soname that is loaded satisfies who could not find it", async (t) => {
-  if (!(await hasTool(t, "gcc", "gcc"))) return;
+  if (!hasTool(t, "gcc")) return;
   const { folder, lib, program } = await workshop(t);
   for (const name of ["bin", "one", "two"]) await mkdir(path.join(folder, name));
   lib("foo", "two");
@@ -455,7 +455,7 @@ test("as the loader: a soname that is loaded satisfies who could not find it", a
 });
 
 test("as the loader: $LIB, files for other machines, and no default folders", async (t) => {
-  if (!(await hasTool(t, "gcc", "gcc"))) return;
+  if (!hasTool(t, "gcc")) return;
   const { folder, lib, program } = await workshop(t);
   const triplet = execFileSync(gcc, ["-print-multiarch"], { encoding: "utf8" }).trim();
   for (const name of ["bin", "wrong", `lib/${triplet}`]) await mkdir(path.join(folder, name), { recursive: true });
@@ -472,7 +472,7 @@ test("as the loader: $LIB, files for other machines, and no default folders", as
 });
 
 test("as the loader: a library that is too old", async (t) => {
-  if (!(await hasTool(t, "gcc", "gcc"))) return;
+  if (!hasTool(t, "gcc")) return;
   const { folder, lib, program } = await workshop(t);
   for (const name of ["bin", "lib"]) await mkdir(path.join(folder, name));
   await writeFile(path.join(folder, "old.map"), "FOO_1 { global: foo; };");
@@ -508,7 +508,7 @@ test("as the loader: a library that is too old", async (t) => {
 });
 
 test("as the loader: musl's", async (t) => {
-  if (!(await hasTool(t, "musl-gcc", "musl-tools"))) return;
+  if (!hasTool(t, "musl-gcc")) return;
   const { folder, lib, program } = await workshop(t);
   for (const name of ["bin", "one", "two"]) await mkdir(path.join(folder, name));
   const compiler = "musl-gcc";

@@ -8,9 +8,9 @@ import { writeAll } from "../../../src/base/files.ts";
 import { parseElf } from "../../../src/closure/elf/parse.ts";
 import { bytesReader, withFile } from "../../../src/closure/elf/reader.ts";
 import { planTrim, type Trim, trimmed } from "../../../src/closure/elf/trim.ts";
-import { hasTool, unpackedPackage } from "../../support/debian-tools.ts";
 import { buildElf } from "../../support/elf-builder.ts";
 import { npmPackageFolder } from "../../support/npm-package-folder.ts";
+import { hasTool, unpackedPackage } from "../../support/tools.ts";
 
 let folder = "";
 test.before(async () => {
@@ -78,7 +78,7 @@ test("Go's build information survives", async (t) => {
 });
 
 test("programs and libraries of a C compiler run, also when trimmed twice", async (t) => {
-  if (!(await hasTool(t, "gcc", "gcc"))) return;
+  if (!hasTool(t, "gcc")) return;
   await writeFile(path.join(folder, "lib.c"), "int answer(void) { return 42; }");
   await writeFile(path.join(folder, "main.c"), "int answer(void); int main(void) { return answer(); }");
   const gcc = (...args: string[]) => execFileSync(compiler, ["-g", ...args], { cwd: folder });

@@ -198,7 +198,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    name: "text that is not ASCII",
+    name: "text, names and expressions that are not ASCII",
     files: {
       "main.js":
         'const ünï="日本語😀"; console.log(ünï, `☃${ünï}`, /é+/u.test("éé"), "\\u0001\u0001".length, String.raw`é\\n`)',
@@ -586,6 +586,39 @@ export const cases: readonly Case[] = [
       "m.mjs": "export const x=import.meta.url",
       "c.js": "exports.y=2",
       ...pkg("p", {}, { "index.js": 'module.exports="p"' }),
+    },
+  },
+  {
+    name: "import() from code that is made of text",
+    files: {
+      "main.js":
+        'require("./lib"); new Function("f","return import(f)")(__dirname+"/m.mjs").then(m=>console.log(m.x,m===globalThis.m)); import((0,"./m.mjs")).then(m=>globalThis.m=m); (0,eval)("import(\\"node:fs\\").then(m=>console.log(typeof m.readFileSync))"); console.log(String(x=>x+1))',
+      "lib.js": "exports.f=async(a)=>(await import(a)).default",
+      "m.mjs": "export const x=1",
+    },
+  },
+  {
+    name: "import() with options, inside import(), in a minified line, and as text",
+    files: {
+      "main.js":
+        'const s="import(x)", r=/import(.)/; const f=n=>import("./m.mjs"); (async()=>{console.log((await import((await import("./n.mjs")).default)).y,s,r.source,(await import("./d.json",{with:{type:"json"}})).default)})()',
+      "n.mjs": 'export default "./m.mjs"',
+      "m.mjs": "export const y=2",
+      "d.json": '{"a":"ä€"}',
+    },
+  },
+  {
+    name: "text that is not ASCII",
+    files: {
+      "main.js": 'console.log("ä€😀".length, /[а-я]/.test("ж"), require("./ü"), (()=>{throw Error("é")}).toString())',
+      "ü.js": "module.exports=`\u00e9é*/`; /* ü */",
+    },
+  },
+  {
+    name: "a program that reads itself",
+    files: {
+      "main.js": 'const t=require("fs").readFileSync(__filename,"utf8"); console.log(t.length, require("./a"));',
+      "a.js": 'module.exports=require("fs").readFileSync(__filename,"utf8").length',
     },
   },
   {

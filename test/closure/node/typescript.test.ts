@@ -1,7 +1,10 @@
+import { cpSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import test from "ava";
 import { canIsolate, runIsolated, withFolder, writeEntries } from "../../support/image-run.ts";
 import { closureOf, type Files, writeFiles } from "../../support/node-app.ts";
+import { npmPackageFolder } from "../../support/npm-package-folder.ts";
+import { checkout } from "../../support/slim.ts";
 
 const run = canIsolate ? test : test.skip;
 if (!canIsolate)
@@ -63,6 +66,17 @@ run("an import by an alias of a file that is also read", async (t) => {
   t.is(await output(files, "bundle", "main.ts"), '{ a: 1 } { "a": 1 }\n');
 });
 
+run("names of classes and functions are what the source says", async (t) => {
+  const files = {
+    "package.json": "{}",
+    "main.ts": `const A: object = class A { static self = A; };
+const f = function f(n: number): unknown { return n > 0 ? f : 0; };
+class B { name = "b"; }
+console.log((A as { name: string }).name, f.name, B.name);`,
+  };
+  t.is(await output(files, "bundle", "main.ts"), "A f B\n");
+});
+
 run("stacks of TypeScript name the source with source maps", async (t) => {
   const files = {
     "package.json": "{}",
@@ -73,6 +87,74 @@ run("stacks of TypeScript name the source with source maps", async (t) => {
   };
   t.regex(await output(files, "bundle", "main.ts", true), /f\.ts:5/);
 });
+
+/** Services that are given to each other by the types of their constructors, as in NestJS. */
+const injected: Files = {
+  "package.json": '{"name":"app","dependencies":{"reflect-metadata":"1"}}',
+  "tsconfig.json": `{"compilerOptions":{"module":"commonjs","target":"es2021","moduleResolution":"node10","ignoreDeprecations":"6.0",
+    "experimentalDecorators":true,"emitDecoratorMetadata":true,"paths":{"@/*":["./src/*"]},"sourceMap":true,"declaration":true,"incremental":true}}`,
+  "src/main.ts": `import "reflect-metadata";
+import { make } from "./make";
+import { Service } from "@/service";
+
+const service = make(Service);
+console.log(Service.name, service.greet(), Reflect.getMetadata("design:type", service, "when").name, Object.keys(service).join());
+void import("./late").then(({ Late }) => console.log(make(Late).line()));`,
+  "src/make.ts": `type Class<T> = new (...args: any[]) => T;
+export function Injectable(_: unknown): void {}
+export function Field(_: unknown, __: string): void {}
+export function make<T>(type: Class<T>): T {
+  const needs: Class<unknown>[] = Reflect.getMetadata("design:paramtypes", type) ?? [];
+  return new type(...needs.map((one) => make(one)));
+}`,
+  "src/service.ts": `import { Field, Injectable } from "./make";
+import { Store } from "./store";
+import type { Unused } from "./unused";
+@Injectable
+export class Service {
+  @Field when?: Date;
+  private readonly unset?: Unused;
+  constructor(private readonly store: Store) {}
+  greet(): string {
+    return \`hello \${this.store.name}\${this.unset ?? ""}\`;
+  }
+}`,
+  "src/store.ts": 'import { Injectable } from "./make";\n@Injectable\nexport class Store { readonly name = "store"; }',
+  "src/unused.ts": "export interface Unused { a: 1 }",
+  "src/late.ts": `import { Injectable } from "./make";
+interface Nothing { a: 1 }
+
+@Injectable
+export class Late {
+  line(nothing?: Nothing): string {
+    return /late\\.ts:\\d+/.exec(String(new Error(String(nothing)).stack))?.[0] ?? "no place";
+  }
+}`,
+};
+
+for (const version of ["5.9.3", "7"]) {
+  run(`TypeScript ${version} of the project writes types for decorators`, async (t) => {
+    t.timeout(180_000);
+    const compiler = version === "7" ? path.join(checkout, "node_modules/typescript") : `typescript@${version}`;
+    const folder = version === "7" ? compiler : await npmPackageFolder(compiler);
+    const metadata = await npmPackageFolder("reflect-metadata@0.2.2");
+    await withFolder(async (app) => {
+      writeFiles(app, injected);
+      cpSync(metadata, path.join(app, "node_modules/reflect-metadata"), { recursive: true });
+      const without = await closureOf(app, "src/main.ts");
+      t.true(without.diagnostics.some(({ code }) => code === "decorator-metadata"));
+      symlinkSync(folder, path.join(app, "node_modules/typescript"));
+      const { entries, entrypoint, diagnostics } = await closureOf(app, "src/main.ts", { sourcemap: true });
+      t.deepEqual(diagnostics, []);
+      await withFolder(async (root) => {
+        await writeEntries(root, entries);
+        const ran = runIsolated(path.join(root, "app"), [entrypoint]);
+        // Without `useDefineForClassFields`, as the target says, `when` and `unset` are no fields.
+        t.is(ran.stdout, "Service hello store Date store\nlate.ts:7\n", ran.stderr);
+      });
+    });
+  });
+}
 
 function output(files: Files, mode: "bundle" | "files", entry = "src/main.ts", sourcemap = false): Promise<string> {
   return withFolder(async (folder) => {

@@ -183,6 +183,19 @@ test("a package of another name or version than the index says is refused", asyn
   await failsWith(t, "DEBIAN", () => debian().package("amd64", "c"));
 });
 
+test("an index that a mirror has only by its name is taken from there, and checked", async (t) => {
+  const { archive, debian } = await scene(t, [hello]);
+  const folder = "/debian/dists/trixie/main/binary-amd64/";
+  const index = `${folder}Packages.gz`;
+  const hashed = [...archive.files.keys()].filter((name) => name.startsWith(`${folder}by-hash/`));
+  const bytes = archive.files.get(hashed.at(-1) ?? "") as Buffer;
+  for (const name of hashed) archive.files.delete(name);
+  archive.files.set(index, Buffer.from("forged"));
+  await failsWith(t, "INTEGRITY", () => debian().package("amd64", "hello"));
+  archive.files.set(index, bytes);
+  t.is((await debian().package("amd64", "hello")).name, "hello");
+});
+
 test("an index that is not the one of the release is refused", async (t) => {
   const { archive, debian } = await scene(t, [hello]);
   for (const name of archive.files.keys()) {

@@ -7,7 +7,7 @@ import { RegistryClient, type RegistryOptions } from "../../../src/store/registr
 import { mergeScopes } from "../../../src/store/registry/session.ts";
 import { answer, type Exchange, refuse, type StrictOptions, StrictRegistry } from "../../support/registry.ts";
 import { contextOf, imageOf, readAll } from "../../support/registry-images.ts";
-import { allows, claimsOf, TokenServer, type TokenServerOptions } from "../../support/registry-token.ts";
+import { allows, allowsRequest, TokenServer, type TokenServerOptions } from "../../support/registry-token.ts";
 
 const timing = { pause: 2, second: 10, stall: 20_000, answer: 20_000 };
 const secret = "s3cret-pässword";
@@ -22,15 +22,6 @@ interface Place {
   client(options?: RegistryOptions): RegistryClient;
 }
 
-/** What a request needs, as distribution decides it. */
-function needed({ method, url }: Exchange): readonly (readonly [string, string])[] {
-  const name = /^\/v2\/(.+)\/(?:blobs|manifests|referrers)\//.exec(url.pathname)?.[1];
-  if (name === undefined) return [];
-  const own = method === "GET" || method === "HEAD" ? "pull" : "push";
-  const from = url.searchParams.get("from");
-  return [[name, own], ...(from === null ? [] : [[from, "pull"] as const])];
-}
-
 async function withTokens(
   use: (place: Place) => Promise<void>,
   tokenOptions: TokenServerOptions = {},
@@ -40,8 +31,7 @@ async function withTokens(
   const { challenge, ...rest } = strict;
   const registry = await StrictRegistry.start({
     challenge: challenge?.(tokens.realm) ?? `Bearer realm="${tokens.realm}",service="test"`,
-    authorized: (header, exchange) =>
-      claimsOf(header) !== undefined && needed(exchange).every(([name, action]) => allows(header, name, action)),
+    authorized: allowsRequest,
     ...rest,
   });
   const client = (options: RegistryOptions = {}) =>

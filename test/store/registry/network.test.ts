@@ -2,7 +2,7 @@ import test from "ava";
 import { SlimError } from "../../../src/base/error.ts";
 import type { Image } from "../../../src/image/types.ts";
 import { Backoff } from "../../../src/store/registry/backoff.ts";
-import { RegistryClient, type RegistryOptions } from "../../../src/store/registry/index.ts";
+import { copy, RegistryClient, type RegistryOptions } from "../../../src/store/registry/index.ts";
 import { usualTiming } from "../../../src/store/registry/options.ts";
 import { answer, type Exchange, refuse, type StrictOptions, StrictRegistry } from "../../support/registry.ts";
 import { bytesOf, contextOf, imageOf, readAll } from "../../support/registry-images.ts";
@@ -41,6 +41,20 @@ async function withImage(
     await registry.stop();
   }
 }
+
+test("a registry at an IPv6 address; connections are kept", async (t) => {
+  await withRegistry({ address: "::1" }, async (registry) => {
+    const one = client();
+    await one.push(contextOf(), imageOf(), [`${registry.host}/a:1`]);
+    const image = (await one.read(contextOf(), `${registry.host}/a:1`)) as Image;
+    for (const layer of image.layers) await readAll(layer.open());
+    t.true(registry.isWhole("a", "1"));
+    t.true(registry.requests.every(({ headers }) => headers.host === registry.host));
+    t.true(registry.requests.length > 15);
+    // One that tried TLS, and one for all the rest; what is read and not yet ended needs another.
+    t.true(registry.connections <= 3, String(registry.connections));
+  });
+});
 
 test("a download goes on where it broke off", async (t) => {
   const ranges: (string | undefined)[] = [];
@@ -323,6 +337,23 @@ test("nothing listens, and no such name", async (t) => {
   t.regex(unknown.toLine(), /no\.such\.example.*host name is not known/);
 });
 
+test("what does not listen is asked a few times on this host, and as often as usual elsewhere", async (t) => {
+  const lookups: string[] = [];
+  const network = {
+    lookup: async (hostname: string) => {
+      lookups.push(hostname);
+      return [{ address: "127.0.0.1", family: 4 }];
+    },
+  };
+  const one = client({ network, timing: { ...timing, tries: 6 } });
+  t.is((await failure(one.resolve(contextOf(), "localhost:1/a:1"))).code, "NETWORK");
+  // Each try is one with TLS and one without.
+  t.is(lookups.length, 3 * 2);
+  lookups.length = 0;
+  t.is((await failure(one.resolve(contextOf(), "registry.test:1/a:1"))).code, "NETWORK");
+  t.is(lookups.length, 6);
+});
+
 test("no plain HTTP to other hosts, unless it is asked for", async (t) => {
   await withRegistry({}, async (registry) => {
     const network = { lookup: async () => [{ address: "127.0.0.1", family: 4 }] };
@@ -406,6 +437,17 @@ test("mirrors are read from first, and passed over when they cannot help", async
       const image = await client({ mirrors: { [registry.host]: [mirror.host] } }).read(contextOf(), ref);
       if (image.kind === "image") for (const layer of image.layers) await readAll(layer.open());
       t.deepEqual(registry.requests, []);
+
+      // A cache may keep what it has below a path; what is copied is read from it as well.
+      await client().push(contextOf(), imageOf(), [`${mirror.host}/cache/hub/a:1`]);
+      mirror.requests.length = 0;
+      const cached = client({ mirrors: { [registry.host]: [`http://${mirror.host}/cache/hub/`] } });
+      await copy(contextOf(), { store: cached, ref }, { store: client(), refs: [`${registry.host}/copy:1`] });
+      t.true(mirror.requests.some(({ url }) => url === "/v2/cache/hub/a/manifests/1"));
+      t.false(registry.requests.some(({ url }) => url.startsWith("/v2/a/")));
+      t.true(registry.isWhole("copy", "1"));
+      const wrong = await failure(client({ mirrors: { [registry.host]: ["x/../y"] } }).read(contextOf(), ref));
+      t.is(wrong.code, "CONFIG");
     });
   });
 });

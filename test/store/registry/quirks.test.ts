@@ -1,8 +1,12 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import test from "ava";
 import { SlimError } from "../../../src/base/error.ts";
 import { RegistryClient } from "../../../src/store/registry/index.ts";
 import { answer, type Exchange, refuse, type StrictOptions, StrictRegistry } from "../../support/registry.ts";
 import { contextOf, imageOf } from "../../support/registry-images.ts";
+import { allowsRequest, TokenServer, type TokenServerOptions } from "../../support/registry-token.ts";
 
 const timing = { pause: 2, second: 10, stall: 20_000, answer: 20_000, tries: 4 };
 
@@ -11,13 +15,24 @@ interface Quirk {
   readonly registry: string;
   readonly does: string;
   readonly report: string;
-  readonly options: () => StrictOptions;
+  readonly options: (place: Place) => StrictOptions;
+  /** A token server beside it, which issues what the registry asks for. */
+  readonly tokens?: TokenServerOptions;
   /** Bytes in a layer; 2000 when left out. */
   readonly size?: number;
   readonly mountFrom?: boolean;
   readonly login?: boolean;
+  /** An entry of `auths` in the configuration, in place of a login. */
+  readonly auth?: Readonly<Record<string, string>>;
   /** More that must be true of the requests. */
-  readonly check?: (methods: readonly string[], registry: StrictRegistry) => boolean;
+  readonly check?: (methods: readonly string[], registry: StrictRegistry, tokens?: TokenServer) => boolean;
+}
+
+interface Place {
+  /** Where tokens are given. */
+  readonly realm: string;
+  /** The registry itself, once it runs. */
+  readonly registry: () => StrictRegistry;
 }
 
 const isUpload = ({ url }: Exchange) => url.pathname.includes("/blobs/uploads/");
@@ -227,6 +242,100 @@ const quirks: readonly Quirk[] = [
     login: true,
   },
   {
+    registry: "GitLab",
+    does: "gives a token for the last scope alone, so that a mount is answered 401",
+    report: "https://github.com/estesp/manifest-tool/issues/53",
+    options: ({ realm }) => ({ challenge: `Bearer realm="${realm}",service="s"`, authorized: allowsRequest }),
+    tokens: { grant: (scopes) => scopes.slice(-1) },
+    mountFrom: true,
+    login: true,
+    check: (methods) => methods.filter((one) => one.startsWith("PUT blob")).length === 3,
+  },
+  {
+    registry: "Quay",
+    does: "refuses a scope with anything but pull, push and *",
+    report: "https://github.com/quay/quay/blob/0488c73d82efe009233290ee9acc590e75466deb/endpoints/v2/v2auth.py#L45",
+    options: ({ realm }) => ({ challenge: `Bearer realm="${realm}",service="s"`, authorized: allowsRequest }),
+    tokens: {
+      answer: ({ form }) =>
+        form
+          .getAll("scope")
+          .every((scope) => /^repository:[\w./-]+:(?:push|pull|\*)(?:,(?:push|pull|\*))*$/.test(scope))
+          ? undefined
+          : { status: 400, body: '{"errors":[{"code":"INVALID_REQUEST","message":"Unable to decode"}]}' },
+    },
+    login: true,
+  },
+  {
+    registry: "Quay",
+    does: "begins at bytes=0--1 and at an absolute address, and takes a piece's range only as two numbers",
+    report: "https://github.com/quay/quay/blob/01863755b5564b313d17f506e25201ff976dbdb2/endpoints/v2/blob.py#L51",
+    options: () => ({
+      location: (path, host) => `http://${host}${path}`,
+      intercept: (exchange) => {
+        const { method, request, response } = exchange;
+        if (method === "POST") {
+          const writeHead = response.writeHead.bind(response);
+          response.writeHead = ((status: number, headers: object) =>
+            writeHead(status, { ...headers, range: "bytes=0--1" })) as never;
+        }
+        if (method === "PATCH" && !/^\d+-\d+$/.test(request.headers["content-range"] ?? "")) {
+          return Boolean(refuse(response, 400, "INVALID_REQUEST", "Invalid range header"));
+        }
+        return limited(1.5e6, () => method === "PUT", 413)().intercept?.(exchange) ?? false;
+      },
+    }),
+    size: 2_000_000,
+    check: (methods) => methods.includes("PATCH blob 202"),
+  },
+  {
+    registry: "Azure",
+    does: "gives a path with a query where an upload goes on",
+    report: "https://github.com/containerd/containerd/issues/2385",
+    options: () => ({ location: (path) => `${path}&_nouploadcache=false&_state=y4CX-AeAQ%3D%3D` }),
+    check: (_methods, { requests }) =>
+      requests.filter(
+        ({ method, url }) => method === "PUT" && url.includes("&_nouploadcache=false&_state=y4CX-AeAQ%3D%3D&digest="),
+      ).length === 3,
+  },
+  {
+    registry: "Azure",
+    does: "redirects to a storage that refuses whoever brings an Authorization",
+    report: "https://github.com/Azure/acr/issues/217",
+    options: ({ registry }) => ({
+      challenge: 'Basic realm="azure"',
+      authorized: (header, { request }) =>
+        header !== undefined || request.headers.host?.startsWith("localhost") === true,
+      intercept: ({ method, url, request, response }) => {
+        const digest = /\/(sha256:[a-f0-9]{64})$/.exec(url.pathname)?.[1] ?? "";
+        if (request.headers.host?.startsWith("localhost")) {
+          const status = request.headers.authorization === undefined ? 200 : 400;
+          return Boolean(answer(response, status, {}, registry().blobs.get(digest)));
+        }
+        if (method !== "GET" || !url.pathname.includes("/blobs/")) return false;
+        return Boolean(answer(response, 307, { location: `http://localhost:${registry().port}/storage/${digest}` }));
+      },
+    }),
+    login: true,
+    check: (_methods, { requests }) => requests.some(({ url }) => url.startsWith("/storage/")),
+  },
+  {
+    registry: "Azure",
+    does: "asks for Bearer and Basic, takes Bearer only, and is logged in to by an identity token",
+    report: "https://github.com/Azure/acr/issues/466",
+    options: ({ realm }) => ({
+      challenge: `Bearer realm="${realm}",service="s", Basic realm="azure"`,
+      authorized: allowsRequest,
+    }),
+    tokens: { refreshToken: "refresh", login: "nobody:nothing" },
+    // As `az acr login` writes it.
+    auth: {
+      auth: Buffer.from("00000000-0000-0000-0000-000000000000:").toString("base64"),
+      identitytoken: "refresh",
+    },
+    check: (_methods, _registry, tokens) => tokens?.requests.every(({ method }) => method === "POST") ?? false,
+  },
+  {
     registry: "a registry behind a proxy",
     does: "answers /v2/ 404",
     report: "https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support",
@@ -262,23 +371,31 @@ const quirks: readonly Quirk[] = [
   },
 ];
 
+const folder = await mkdtemp(path.join(tmpdir(), "slim-quirks-"));
+test.after.always(() => rm(folder, { recursive: true, force: true }));
+
 for (const quirk of quirks) {
   test(`${quirk.registry} ${quirk.does} (${quirk.report.replace("https://", "")})`, async (t) => {
-    const registry = await StrictRegistry.start(quirk.options());
+    const tokens = quirk.tokens && (await TokenServer.start(quirk.tokens));
+    t.teardown(() => tokens?.stop());
+    const place: Place = { realm: tokens?.realm ?? "", registry: () => registry };
+    const registry: StrictRegistry = await StrictRegistry.start(quirk.options(place));
     t.teardown(() => registry.stop());
     const credentials = quirk.login ? { [registry.host]: { username: "me", password: "secret" } } : {};
-    const client = new RegistryClient({ timing, parallel: 1, credentials });
+    const registryConfig = path.join(folder, `${registry.port}.json`);
+    await writeFile(registryConfig, JSON.stringify({ auths: quirk.auth ? { [registry.host]: quirk.auth } : {} }));
+    const client = new RegistryClient({ timing, parallel: 1, credentials, registryConfig });
     const image = imageOf({ size: quirk.size ?? 2000 });
     const mountFrom = quirk.mountFrom ? [`${registry.host}/examplegroup/x`] : [];
     await client.push(contextOf(), image, [`${registry.host}/a/b:1`], { mountFrom });
     t.true(registry.isWhole("a/b", "1"));
+    t.is((await client.read(contextOf(), `${registry.host}/a/b:1`)).descriptor.digest, image.descriptor.digest);
     t.deepEqual(registry.violations, []);
     t.is(registry.uploads.size, 0);
     const methods = registry.requests
       .filter(({ url }) => url.includes("/blobs/uploads/"))
       .map(({ method, status }) => `${method} blob ${status}`);
-    t.true(quirk.check?.(methods, registry) ?? true, methods.join("\n"));
-    t.is((await client.read(contextOf(), `${registry.host}/a/b:1`)).descriptor.digest, image.descriptor.digest);
+    t.true(quirk.check?.(methods, registry, tokens) ?? true, methods.join("\n"));
   });
 }
 

@@ -1,7 +1,7 @@
 import test from "ava";
 import { type Index, mediaTypes } from "../../../src/image/types.ts";
-import { RegistryClient } from "../../../src/store/registry/index.ts";
-import { answer, type StrictOptions, StrictRegistry } from "../../support/registry.ts";
+import { copy, RegistryClient } from "../../../src/store/registry/index.ts";
+import { answer, type Exchange, refuse, type StrictOptions, StrictRegistry } from "../../support/registry.ts";
 import { blobOf, contextOf, imageOf } from "../../support/registry-images.ts";
 
 const timing = { pause: 2, second: 10, stall: 20_000, answer: 20_000 };
@@ -177,4 +177,31 @@ test("doctor of a registry that is not there, or lets nobody in", async (t) => {
   const works = Object.fromEntries(report.findings.map((one) => [one.name, one]));
   t.like(works, { connect: { works: true }, pull: { works: false }, push: { works: false } });
   t.regex(works.push?.hint ?? "", /no credentials were found; log in with: slim login/);
+});
+
+test("what refers to an image is copied as far as it can be listed, unless it must be or must not", async (t) => {
+  await withRegistry({ referrersApi: true }, async (registry, ref) => {
+    await client().attach(contextOf(), ref, sbom("one"));
+    let asked = 0;
+    const intercept = ({ url, response }: Exchange) => {
+      if (!url.pathname.startsWith("/v2/a/referrers/")) return false;
+      asked += 1;
+      return Boolean(refuse(response, 403, "DENIED", "not for you"));
+    };
+    const from = { store: client(), ref };
+    const to = (name: string) => ({ store: client(), refs: [`${registry.host}/${name}:1`] });
+    await copy(contextOf(), from, to("b"));
+    t.is((await client().referrers(contextOf(), `${registry.host}/b:1`)).length, 1);
+    Object.assign(registry.options, { intercept });
+    const context = contextOf();
+    await copy(context, from, to("c"));
+    t.true(registry.isWhole("c", "1"));
+    const warnings = context.events.flatMap((event) => (event.type === "warning" ? [event.message] : []));
+    t.is(warnings.length, 1);
+    t.regex(warnings[0] ?? "", /^not all that refers to the image was copied: .*403: DENIED not for you/);
+    await t.throwsAsync(copy(contextOf(), from, to("d"), { referrers: true }), { message: /DENIED not for you/ });
+    asked = 0;
+    await copy(contextOf(), from, to("e"), { referrers: false });
+    t.is(asked, 0);
+  });
 });
