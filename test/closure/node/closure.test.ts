@@ -188,6 +188,7 @@ test("the target decides: conditions and addons", async (t) => {
       'const path = require("path"); exports.load = (x) => x ? require("./prebuilds/linux-x64/n.musl.node") : require(path.join(__dirname, "prebuilds", x, "n.node"))',
     "node_modules/n/prebuilds/linux-x64/n.glibc.node": elf(62),
     "node_modules/n/prebuilds/linux-x64/n.musl.node": elf(62, "libc.musl-x86_64.so.1"),
+    "node_modules/n/prebuilds/linux-x64/n.abi127.glibc.node": elf(62, "napi_register_module_v1"),
     "node_modules/n/prebuilds/darwin-x64/n.node": "mach-o",
     "node_modules/n/prebuilds/win32-x64/n.node": "MZ",
   };
