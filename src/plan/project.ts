@@ -252,24 +252,30 @@ async function ofScript({ folder, manifest }: Project & { kind: "node" }, name: 
   if (program === undefined) return undefined;
   const output = outputs[[run.program, how.args[0]].join(" ")];
   if (output !== undefined) {
-    throw new SlimError(
-      "CONFIG",
-      `the ${name} script "${manifest.scripts?.[name]}" serves a folder that only it knows`,
-      {
-        where: path.join(folder, "package.json"),
-        hint: output,
-      },
-    );
+    const entry = (await readdir(folder)).some((file) => file.startsWith(output.config))
+      ? undefined
+      : await customaryEntry(folder);
+    if (entry !== undefined) return plain(entry);
+    const script = manifest.scripts?.[name];
+    throw new SlimError("CONFIG", `the ${name} script "${script}" serves a folder that only it knows`, {
+      where: path.join(folder, "package.json"),
+      hint: output.hint,
+    });
   }
   const what = `the ${name} script runs ${run.program} of ${program.package}: files that it finds by itself may be missing`;
   const hint = "slim trace -- npm start notes what it opens, --include adds files";
   return { ...how, file: program.file, diagnostics: [...diagnostics, said("start-script-program", what, hint)] };
 }
 
-/** Programs that have an output for images, and what to do for it. */
-const outputs: Readonly<Record<string, string>> = {
-  "next start":
-    'set output: "standalone" in next.config, run next build, copy public and .next/static into .next/standalone as Next.js says, and slim build .next/standalone',
+/**
+ * Programs whose build can write an output for images, with the script that the project has: where the configuration
+ * is, is the project.
+ */
+const outputs: Readonly<Record<string, { readonly config: string; readonly hint: string }>> = {
+  "next start": {
+    config: "next.config.",
+    hint: 'set output: "standalone" in next.config, run next build, copy public and .next/static into .next/standalone as Next.js says, and slim build .next/standalone',
+  },
 };
 
 function said(code: string, message: string, hint: string): Diagnostic {

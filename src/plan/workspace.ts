@@ -58,8 +58,11 @@ async function isWorkspaceRoot(at: string, folder: string): Promise<boolean> {
 async function workspaceGlobs(folder: string): Promise<readonly string[]> {
   const yaml = path.join(folder, "pnpm-workspace.yaml");
   if (await statOrUndefined(yaml)) {
-    const list =
-      /^packages:[^\n]*\n((?:[ \t]*(?:-[^\n]*|#[^\n]*)?(?:\n|$))*)/m.exec(await readFile(yaml, "utf8"))?.[1] ?? "";
+    const text = await readFile(yaml, "utf8");
+    const inline = /^packages:\s*\[([^\]]*)\]/m.exec(text)?.[1];
+    if (inline !== undefined)
+      return [...inline.matchAll(/["']([^"']+)["']|([^\s,"'#]+)/g)].map(([, a, b]) => a ?? b ?? "");
+    const list = /^packages:[^\n]*\n((?:[ \t]*(?:-[^\n]*|#[^\n]*)?(?:\n|$))*)/m.exec(text)?.[1] ?? "";
     return [...list.matchAll(/^[ \t]*-[ \t]*(["']?)(.+?)\1[ \t]*(?:#.*)?$/gm)].map(([, , glob = ""]) => glob);
   }
   const file = path.join(folder, "package.json");

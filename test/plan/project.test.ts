@@ -124,11 +124,18 @@ test("the program of a package that the app depends on is its entry", async (t) 
 });
 
 test("a program with an output of its own for images is an error that names it", async (t) => {
-  const files = { "node_modules/next/package.json": '{"bin":{"next":"n.js"}}', "node_modules/next/n.js": "" };
+  const files = {
+    "next.config.mjs": "",
+    "server.js": "",
+    "node_modules/next/package.json": '{"bin":{"next":"n.js"}}',
+    "node_modules/next/n.js": "",
+  };
   const manifest = { scripts: { start: "next start -p 80" }, dependencies: { next: "1" } };
   const error = await t.throwsAsync(entryOf("output", manifest, files));
   t.like(error, { code: "CONFIG" });
   t.regex((error as unknown as { hint: string }).hint, /\.next\/standalone/);
+  const { "next.config.mjs": _config, ...written } = files;
+  t.like(await entryOf("output itself", manifest, written), { file: "server.js", diagnostics: { length: 0 } });
 });
 
 test("a folder without package.json is the app that a build wrote into it", async (t) => {

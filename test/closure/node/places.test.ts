@@ -78,3 +78,19 @@ test("bundlers move code away from the files it names: those are sought from the
   );
   t.deepEqual(found, ["/app/out/public/p.txt"]);
 });
+
+test("a folder that is named as a path from the working directory is there, and one that an import names is not", async (t) => {
+  const found = await assets(
+    {
+      "server/main.js": 'import "lib/code"; export const assets = "build/client", word = "words", up = "../x";',
+      "package.json": '{"name":"app","type":"module"}',
+      "tsconfig.json": '{"compilerOptions":{"baseUrl":"."}}',
+      "lib/code/index.js": "",
+      "lib/code/a.txt": "",
+      "build/client/b.txt": "",
+      "words/c.txt": "",
+    },
+    "server/main.js",
+  );
+  t.deepEqual(found, ["/app/build/client/b.txt"]);
+});
