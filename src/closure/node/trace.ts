@@ -641,7 +641,7 @@ class Tracer {
     if (soft) this.#soft.add(file);
     let code: Reading;
     try {
-      code = await this.#loader.read({ place: this.#place(file), texts: own && !soft, keys: this.#configs.has(file) });
+      code = await this.#loader.read({ place: this.#place(file), texts: own, keys: this.#configs.has(file) });
     } catch (error) {
       // A file that may never run, and that Node.js may never see.
       if (soft || !own) {
@@ -723,7 +723,8 @@ class Tracer {
         this.#path(file, ask.path, ask.use, reason(ask.use === "start" ? "worker" : "asset", ask.path), soft);
         return;
       case "text":
-        this.#text(module, ask, reason("require", ask.text), edges);
+        if (soft) this.#softText(ask.text, reason("asset", ask.text));
+        else this.#text(module, ask, reason("require", ask.text), edges);
         return;
       case "below":
         this.#below.add(ask.name);
@@ -1139,6 +1140,19 @@ class Tracer {
         else this.#rawQuietly(file, reason);
       }
     }
+  }
+
+  /** A string in code of the app that may never run, as in what a framework wrote: data that it names from the working directory. */
+  #softText(text: string, reason: Reason): void {
+    if (!/^[\w@.-][\w@./ -]*\.\w+$/.test(text) || text.length > 200) return;
+    const place = path.resolve(this.#folder, text);
+    if (
+      isWithin(place, this.#folder) &&
+      path.basename(place) !== "package.json" &&
+      this.#disk.isFile(place) &&
+      !isCode(place)
+    )
+      this.#rawQuietly(place, reason);
   }
 
   // -- what is said ------------------------------------------------------------------------------------------

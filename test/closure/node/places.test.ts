@@ -94,3 +94,16 @@ test("a folder that is named as a path from the working directory is there, and 
   );
   t.deepEqual(found, ["/app/build/client/b.txt"]);
 });
+
+test("data that a framework's output names from the working directory is there, and code is not started for it", async (t) => {
+  const files: Files = {
+    "package.json": '{"name":"app"}',
+    "main.js": 'require("fs").readdirSync(__dirname + "/.out")',
+    ".out/page.js":
+      'const e = n(1), t = n(2); e.readFileSync(t.join(process.cwd(), "data/x.txt")); e.readFileSync(t.join(process.cwd(), ".env.txt")); t("src/app.js")',
+    "data/x.txt": "",
+    "data/y.txt": "",
+    "src/app.js": "not JavaScript (",
+  };
+  t.deepEqual(await assets(files, "main.js"), ["/app/data/x.txt"]);
+});
