@@ -121,7 +121,7 @@ async function closureOfNode(
   return {
     closure: await system.compose([system.rootfs(), part, app]),
     launch: {
-      entrypoint: [runtime.path, ...program.nodeOptions, ...app.preloads, app.entrypoint],
+      entrypoint: [runtime.path, ...program.nodeOptions, ...app.nodeOptions, app.entrypoint],
       ...(program.args.length === 0 ? {} : { cmd: program.args }),
       workdir: path.posix.join("/app", path.relative(program.root, program.folder).split(path.sep).join("/")),
       env: { PATH, NODE_ENV: "production", SSL_CERT_FILE: system.certificates, ...program.env },

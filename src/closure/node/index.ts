@@ -79,7 +79,10 @@ class Assembly {
       components,
       diagnostics: [...this.#trace.diagnostics, ...this.#diagnostics, ...diagnostics],
       entrypoint: this.#entrypoint,
-      preloads: this.#trace.preloads.flatMap(({ option, file }) => [option, this.#placeOf(file)]),
+      nodeOptions: [
+        ...(this.#project.sourcemap ? ["--enable-source-maps"] : []),
+        ...this.#trace.preloads.flatMap(({ option, file }) => [option, this.#placeOf(file)]),
+      ],
     };
   }
 
@@ -175,7 +178,8 @@ class Assembly {
       const moved = to !== this.#relative(target) || (typed(file) && base === undefined && !/^[#.]/.test(specifier));
       if (moved && !specifier.startsWith("file:")) strings.set(specifier, specifierOf(from, to));
     }
-    const text = strings.size === 0 ? code.text : strip(parse(code.text, code.format), strings);
+    const map = this.#project.sourcemap ? (/\n\/\/# sourceMappingURL=data:\S+$/.exec(code.text)?.[0] ?? "") : "";
+    const text = strings.size === 0 ? code.text : strip(parse(code.text, code.format), strings) + map;
     return file === this.#trace.entry ? withPrelude(text) : text;
   }
 

@@ -119,7 +119,7 @@ export class Loader {
       };
       const withoutMetadata = wantsMetadata && compiled === undefined;
       const link = `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString("base64")}`;
-      return { syntax, text: this.#sourcemap ? code + link : strip(syntax), at, withoutMetadata };
+      return { syntax, text: this.#sourcemap ? code.replace(/^#!.*/, "") + link : strip(syntax), at, withoutMetadata };
     } catch (cause) {
       throw compileError(file, cause);
     }

@@ -36,8 +36,8 @@ export interface NodeProject {
 export interface NodeClosure extends ClosurePart {
   /** Path in the image of the file that node is started with. */
   readonly entrypoint: string;
-  /** Options of Node.js for what is loaded before it. */
-  readonly preloads: readonly string[];
+  /** Options of Node.js that stand before it. */
+  readonly nodeOptions: readonly string[];
 }
 
 /** Where the project's root lies in the image. */

@@ -610,7 +610,18 @@ class Tracer {
   }
 
   #isAllowed(file: string, reason: Reason): boolean {
-    if (!isWithin(file, this.#root) || this.#isExcluded(file)) return false;
+    if (this.#isExcluded(file)) return false;
+    if (!isWithin(file, this.#root)) {
+      this.#say({
+        code: "outside-project",
+        severity: "warning",
+        message: `${reason.what ?? "a folder"} has a link out of the project, to ${path.basename(file)}, which is left out`,
+        ...(reason.file === undefined ? {} : { file: reason.file }),
+        ...(reason.line === undefined ? {} : { line: reason.line }),
+        hint: "copy the file into the project",
+      });
+      return false;
+    }
     if (file.endsWith(".node") && this.#misfit(file) !== undefined) return false;
     if (this.#included.has(file) || !isCredential(file, () => this.#disk.read(file))) return true;
     this.#say({

@@ -1,3 +1,5 @@
+import { symlinkSync } from "node:fs";
+import path from "node:path";
 import test from "ava";
 import type { NodeProject } from "../../../src/closure/node/index.ts";
 import { withFolder } from "../../support/image-run.ts";
@@ -106,4 +108,19 @@ test("data that a framework's output names from the working directory is there, 
     "src/app.js": "not JavaScript (",
   };
   t.deepEqual(await assets(files, "main.js"), ["/app/data/x.txt"]);
+});
+
+test("a link out of the project in a folder that is taken is left out, and that is said", async (t) => {
+  await withFolder(async (folder) => {
+    writeFiles(folder, {
+      "outside.txt": "",
+      "app/package.json": '{"name":"app"}',
+      "app/main.js": 'require("fs").readdirSync(__dirname + "/data")',
+      "app/data/y.txt": "",
+    });
+    symlinkSync("../../outside.txt", path.join(folder, "app/data/x.txt"));
+    const { entries, diagnostics } = await closureOf(path.join(folder, "app"), "main.js", { target });
+    t.false(entries.some(({ entry }) => /outside|x\.txt/.test(entry.path)));
+    t.like(diagnostics, { length: 1, 0: { code: "outside-project", severity: "warning", file: "main.js", line: 1 } });
+  });
 });

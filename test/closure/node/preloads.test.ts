@@ -28,7 +28,7 @@ for (const mode of ["bundle", "files"] as const) {
         const closure = await closureOf(app, "main.js", { preloads, mode });
         const image = path.join(folder, "image");
         await writeEntries(image, closure.entries);
-        const ran = runIsolated(path.join(image, "app"), [...closure.preloads, closure.entrypoint, "x"]);
+        const ran = runIsolated(path.join(image, "app"), [...closure.nodeOptions, closure.entrypoint, "x"]);
         t.deepEqual(ran, { stdout: "old false,pkg,first x\n", stderr: "", code: 0 });
       });
     },

@@ -156,13 +156,26 @@ for (const version of ["5.9.3", "7"]) {
   });
 }
 
+for (const mode of ["bundle", "files"] as const) {
+  run(`source maps bring the places of TypeScript into stacks: ${mode}`, async (t) => {
+    const files = {
+      "package.json": '{"name":"app","type":"module"}',
+      "src/main.ts":
+        '#!/usr/bin/env node\ninterface A {}\nimport { stack } from "./stack.ts";\n\nconsole.log(stack());',
+      "src/stack.ts":
+        "type B = 1;\n\nexport const stack = (): string =>\n  (new Error().stack ?? '').match(/\\w+\\.[jt]s:\\d+/g)?.join() ?? '';",
+    };
+    t.is(await output(files, mode, "src/main.ts", true), "stack.ts:4,main.ts:5\n");
+  });
+}
+
 function output(files: Files, mode: "bundle" | "files", entry = "src/main.ts", sourcemap = false): Promise<string> {
   return withFolder(async (folder) => {
     writeFiles(folder, files);
-    const { entries, entrypoint } = await closureOf(folder, entry, { mode, sourcemap });
+    const { entries, entrypoint, nodeOptions } = await closureOf(folder, entry, { mode, sourcemap });
     return withFolder(async (root) => {
       await writeEntries(root, entries);
-      const ran = runIsolated(path.join(root, "app"), [entrypoint]);
+      const ran = runIsolated(path.join(root, "app"), [...nodeOptions, entrypoint]);
       return ran.code === 0 ? ran.stdout : `${ran.code}: ${ran.stderr}`;
     });
   });
