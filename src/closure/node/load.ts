@@ -149,7 +149,7 @@ export class Loader {
         ? { supported: { "dynamic-import": false } }
         : {}),
     });
-    // `const A = class A {}` becomes `class A2`. Names are kept only then: the calls that do it are in functions, too,
+    // `const A = class A {}` becomes `class A2`, and a class that speaks of itself `class _A`. Names are kept only then: the calls that do it are in functions, too,
     // where whoever ships these as text does not have them.
     return keepNames || !hasOtherNames(made.code, source) ? made : this.#transform(file, source, loader, true);
   }
@@ -212,7 +212,7 @@ function esbuildVersion(): unknown {
 
 /** Whether classes or functions have names that the source does not know. */
 function hasOtherNames(code: string, source: string): boolean {
-  for (const [, name = ""] of code.matchAll(/\b(?:class|function)\b\*?\s+([\w$]+\d)\b/g))
+  for (const [, name = ""] of code.matchAll(/\b(?:class|function)\b\*?\s+(_[\w$]+|[\w$]+\d)\b/g))
     if (!source.includes(name)) return true;
   return false;
 }

@@ -67,8 +67,9 @@ export class Resolver {
       const place = path.resolve(path.dirname(from), style === "import" ? decode(asked) : asked);
       return this.#place(asked.endsWith("/") || /(^|\/)\.\.?$/.test(asked) ? place + path.sep : place, style, typed);
     }
-    if (asked.startsWith("#")) return this.#internal(asked, from, style);
-    return this.#alias(asked, from, style) ?? this.#bare(asked, from, style);
+    const aliased = this.#alias(asked, from, style);
+    if (aliased !== undefined) return aliased;
+    return asked.startsWith("#") ? this.#internal(asked, from, style) : this.#bare(asked, from, style);
   }
 
   /** A file of that name in another case, where a relative import has one: the reason most people look for. */

@@ -1014,11 +1014,26 @@ class Tracer {
       this.#patterned(from, filled, use, reason);
       return;
     }
+    if ((use === "read" || use === "list") && !soft && this.#packages.isOwn(from)) this.#otherCase(from, place, reason);
     // A module by its path without extension.
     if (use === "start" || use === "named") {
       const found = this.#resolver.resolve(place, from, "require");
       if (found.type === "file" && isCode(found.file)) this.#start(found.file, reason);
     }
+  }
+
+  /** Says it where nothing of a name is there, but something of that name in another case. */
+  #otherCase(from: string, place: string, reason: Reason): void {
+    const other = this.#resolver.otherCase(`./${path.relative(path.dirname(from), place)}`, from);
+    if (other === undefined) return;
+    this.#say({
+      code: "other-case",
+      severity: "warning",
+      message: `reads ${this.#relative(place)}, which differs from ${this.#relative(other)} only in case`,
+      ...(reason.file === undefined ? {} : { file: reason.file }),
+      ...(reason.line === undefined ? {} : { line: reason.line }),
+      hint: "write the name as the file has it",
+    });
   }
 
   #pathFile(from: string, file: string, use: PathUse, reason: Reason): void {
@@ -1208,7 +1223,8 @@ class Tracer {
       }
       if (ask.certain && (own || certain.has(file)) && !this.#patchesLoader) {
         const split = splitSpecifier(ask.specifier);
-        const hint = split === undefined ? "correct the path" : `npm install ${split.name}`;
+        const isPath = split === undefined || split.name.startsWith("#");
+        const hint = isPath ? "correct the path" : `npm install ${split.name}`;
         throw new SlimError("CLOSURE", `cannot find "${ask.specifier}": ${message.replaceAll(`${this.#root}/`, "")}`, {
           where,
           hint,

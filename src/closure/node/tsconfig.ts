@@ -84,9 +84,11 @@ export class TsConfigs {
       places.push(path.join(up, "node_modules", name));
       if (path.dirname(up) === up) break;
     }
-    return places
+    const found = places
       .flatMap((place) => [place, `${place}.json`, path.join(place, "tsconfig.json")])
       .find((file) => this.#disk.isFile(file));
+    // What a package says is relative to where it really is.
+    return found === undefined || name.startsWith(".") ? found : this.#disk.realpath(found);
   }
 }
 

@@ -124,3 +124,17 @@ test("a link out of the project in a folder that is taken is left out, and that 
     t.like(diagnostics, { length: 1, 0: { code: "outside-project", severity: "warning", file: "main.js", line: 1 } });
   });
 });
+
+test("a file that is read by its name in another case is said", async (t) => {
+  await withFolder(async (folder) => {
+    writeFiles(folder, {
+      "package.json": '{"name":"app"}',
+      "main.js":
+        'const fs = require("fs");\nfs.readFileSync(__dirname + "/Views/A.txt");\nfs.readdirSync(__dirname + "/gone");',
+      "views/a.txt": "",
+    });
+    const { diagnostics } = await closureOf(folder, "main.js", { target });
+    t.like(diagnostics, { length: 1, 0: { code: "other-case", file: "main.js", line: 2 } });
+    t.regex(diagnostics[0]?.message ?? "", /Views\/A\.txt.*views\/a\.txt/);
+  });
+});

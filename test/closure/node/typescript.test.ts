@@ -1,4 +1,4 @@
-import { cpSync, symlinkSync } from "node:fs";
+import { cpSync, rmSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import test from "ava";
 import { canIsolate, runIsolated, withFolder, writeEntries } from "../../support/image-run.ts";
@@ -43,6 +43,26 @@ for (const mode of ["bundle", "files"] as const) {
     t.is(await output(modules, mode), "a b 1 lazy\n");
   });
 }
+
+run("names of classes that speak of themselves, and aliases that look like imports of a package", async (t) => {
+  const files = {
+    "package.json": '{"name":"app"}',
+    "tsconfig.json":
+      '{"extends":"@acme/config/base.json","compilerOptions":{"module":"commonjs","experimentalDecorators":true}}',
+    "node_modules/@acme/config/package.json": "{}",
+    "tooling/config/base.json": '{"extends":"../shared.json"}',
+    "tooling/shared.json": '{"compilerOptions":{"baseUrl":"..","paths":{"#lib/*":["src/lib/*"]}}}',
+    "src/main.ts":
+      'import { one } from "#lib/one";\nfunction log(_: unknown, _key: string) {}\nclass Foo { @log a = 1; static own = () => Foo.name; }\nconsole.log(one, Foo.own(), new Foo().constructor.name);',
+    "src/lib/one.ts": "export const one = 1;",
+  };
+  const linked = (folder: string) => {
+    rmSync(path.join(folder, "node_modules/@acme/config"), { recursive: true });
+    symlinkSync("../../tooling/config", path.join(folder, "node_modules/@acme/config"));
+  };
+  for (const mode of ["bundle", "files"] as const)
+    t.is(await output(files, mode, "src/main.ts", false, linked), "1 Foo Foo\n", mode);
+});
 
 run("TypeScript that is found in a folder is compiled", async (t) => {
   const files = {
@@ -169,9 +189,16 @@ for (const mode of ["bundle", "files"] as const) {
   });
 }
 
-function output(files: Files, mode: "bundle" | "files", entry = "src/main.ts", sourcemap = false): Promise<string> {
+function output(
+  files: Files,
+  mode: "bundle" | "files",
+  entry = "src/main.ts",
+  sourcemap = false,
+  change = (_folder: string) => {},
+): Promise<string> {
   return withFolder(async (folder) => {
     writeFiles(folder, files);
+    change(folder);
     const { entries, entrypoint, nodeOptions } = await closureOf(folder, entry, { mode, sourcemap });
     return withFolder(async (root) => {
       await writeEntries(root, entries);
