@@ -248,3 +248,22 @@ test("the bundle is ASCII and one file", async (t) => {
     t.is(readFileSync(path.join(folder, "main.js"), "utf8").length > 0, true);
   });
 });
+
+test("a package that is not declared is said once, at the first import", async (t) => {
+  const { closure } = await build({
+    "main.js": 'require("p"); require("./a"); require("./b");',
+    "a.js": 'require("p")',
+    "b.js": 'require("q")',
+    "node_modules/p/package.json": '{"name":"p"}',
+    "node_modules/p/index.js": 'require("q")',
+    "node_modules/q/package.json": '{"name":"q"}',
+    "node_modules/q/index.js": "",
+  });
+  t.deepEqual(
+    closure.diagnostics.map(({ code, file, message }) => [code, file, message.split(" ")[0]]),
+    [
+      ["undeclared-import", "main.js", "p"],
+      ["undeclared-import", "b.js", "q"],
+    ],
+  );
+});
