@@ -956,9 +956,23 @@ class Tracer {
   #neighbour(from: string, name: string, reason: Reason): void {
     const places = this.#packages.isOwn(from) ? [from, this.#entry] : [from];
     const [found] = places.flatMap((place) => this.#beside(path.dirname(place), name, from) ?? []);
+    if (found === undefined && places.length > 1) this.#outside(path.resolve(path.dirname(this.#entry), name), reason);
     if (found === undefined || found.file === from || /(?:package\.json|\.node)$/.test(found.file)) return;
     if (!isCode(found.file)) this.#rawQuietly(found.file, reason);
     else if (this.#packages.isOwn(found.file) && name.startsWith(".")) this.#start(found.file, reason);
+  }
+
+  /** Says it where a file beside the project is meant. */
+  #outside(place: string, reason: Reason): void {
+    if (isWithin(place, this.#root) || !isWithin(place, path.dirname(this.#root)) || !this.#disk.isFile(place)) return;
+    this.#say({
+      code: "outside-project",
+      severity: "warning",
+      message: `reads ${place}, which is outside of the project`,
+      file: reason.file ?? "",
+      ...(reason.line === undefined ? {} : { line: reason.line }),
+      hint: "build from the folder that holds both",
+    });
   }
 
   /** What lies at a relative name: seen from the entry, too, since bundlers move code and leave files where they are. */
@@ -982,22 +996,7 @@ class Tracer {
     }
     const place = path.resolve(asked);
     if (!isWithin(place, this.#root)) {
-      if (
-        !soft &&
-        use !== "named" &&
-        this.#packages.isOwn(from) &&
-        isWithin(place, path.dirname(this.#root)) &&
-        this.#disk.isFile(place)
-      ) {
-        this.#say({
-          code: "outside-project",
-          severity: "warning",
-          message: `reads ${place}, which is outside of the project`,
-          file: reason.file ?? "",
-          ...(reason.line === undefined ? {} : { line: reason.line }),
-          hint: "build from the folder that holds both",
-        });
-      }
+      if (!soft && use !== "named" && this.#packages.isOwn(from)) this.#outside(place, reason);
       return;
     }
     if (this.#disk.isFile(place)) {

@@ -138,3 +138,16 @@ test("a file that is read by its name in another case is said", async (t) => {
     t.regex(diagnostics[0]?.message ?? "", /Views\/A\.txt.*views\/a\.txt/);
   });
 });
+
+test("what a bundler left beside the project is said", async (t) => {
+  await withFolder(async (folder) => {
+    writeFiles(folder, {
+      "public/p.txt": "",
+      "server/package.json": "{}",
+      "server/index.mjs": 'import "./chunks/a.mjs";',
+      "server/chunks/a.mjs": 'export const file = "../public/p.txt", other = "../public/q.txt";',
+    });
+    const { diagnostics } = await closureOf(path.join(folder, "server"), "index.mjs", { target });
+    t.like(diagnostics, { length: 1, 0: { code: "outside-project", file: "chunks/a.mjs", line: 1 } });
+  });
+});
