@@ -22,6 +22,8 @@ import { findRoot, refusePlugAndPlay } from "./workspace.ts";
 export interface Plan {
   /** One for each platform, sorted by platform. */
   readonly targets: readonly Target[];
+  /** Whether nobody said for which platforms, and other ones could be built just as well. */
+  readonly anyPlatform: boolean;
   readonly ground: GroundRequest;
   readonly image: ImagePlan;
   /** Whose npm configuration counts. */
@@ -63,6 +65,7 @@ export async function plan(context: Context, cwd: string, given: BuildOptions, c
   const isBased = typeof ground.libraries === "object" && "image" in ground.libraries;
   return {
     targets: targets.toSorted((a, b) => compareStrings(formatPlatform(a.platform), formatPlatform(b.platform))),
+    anyPlatform: asked === undefined && project.kind !== "binary",
     ground,
     image: planImage(options, project.kind === "node" ? project.manifest : named(targets), context.env, isBased),
     folder: project.folder,
