@@ -19,7 +19,9 @@ import { ImageGround } from "./system/image-ground.ts";
 import { refuseProblems, takeLibraries } from "./system/libraries.ts";
 import { composeOnBase, isInBase, placeOnBase } from "./system/on-base.ts";
 import { missingInterpreters, type TakenPackages, takePackages } from "./system/packages.ts";
+import { takePlugins } from "./system/plugins.ts";
 import { rootfs } from "./system/rootfs.ts";
+import { checkLibraryScript } from "./system/scripts.ts";
 import type { Closure, ClosureEntry, ClosurePart } from "./types.ts";
 
 /** A Node.js app; the version of its target is known when the runtime has been found. */
@@ -182,7 +184,7 @@ class System {
         (await sources.debian.libraryPackage(architecture, path.posix.basename(name)).catch(() => undefined));
       return owner ? `Debian has it in ${owner}: --base debian brings it` : "ship it beside the program";
     };
-    const nothing = { scripts: [], diagnostics: [] };
+    const nothing = { named: [], direct: [], scripts: [], diagnostics: [] };
     if (libraries === "scratch") return new System(platform, noGround(hint), taken, nothing);
     if (typeof libraries === "object" && "folder" in libraries) {
       const ground = await FolderGround.open(libraries.folder, hint);
@@ -240,6 +242,7 @@ class System {
   /** Everything together, with what was taken of the system. */
   async compose(parts: readonly ClosurePart[]): Promise<Closure> {
     const { ground, image } = this;
+    const libraries = await this.#completeLibraries();
     const folder: ClosurePart[] = ground instanceof FolderGround ? [await ground.part()] : [];
     const isDebian = image?.isDebian ?? ground instanceof DebianGround;
     const debian =
@@ -248,7 +251,20 @@ class System {
     const closure = image === undefined ? composeClosure(this.platform, all) : composeOnBase(this.platform, image, all);
     const { scripts, diagnostics } = this.#packages;
     const missing = await missingInterpreters(scripts, (place) => this.hasFile(closure, place));
-    return { ...closure, diagnostics: [...closure.diagnostics, ...this.#diagnostics, ...diagnostics, ...missing] };
+    return {
+      ...closure,
+      diagnostics: [...closure.diagnostics, ...this.#diagnostics, ...diagnostics, ...libraries, ...missing],
+    };
+  }
+
+  /** What libraries of Debian read while they run, and what their packages lack. */
+  async #completeLibraries(): Promise<readonly Diagnostic[]> {
+    const { ground } = this;
+    if (this.#taken === undefined || !(ground instanceof DebianGround || ground instanceof ImageGround)) return [];
+    const { named, direct } = this.#packages;
+    const diagnostics = await takePlugins(this.#taken, ground, new Set(direct));
+    const libraries = this.#taken.packages.filter(({ name }) => !named.includes(name));
+    return [...diagnostics, ...libraries.flatMap(checkLibraryScript)];
   }
 
   /** Whether the image of a closure has a file, links followed. */

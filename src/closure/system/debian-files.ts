@@ -67,6 +67,16 @@ export class DebianFiles {
     return this.#packages.has(name);
   }
 
+  /** Whether a file or link was taken. */
+  hasFile(place: string): boolean {
+    return this.#entries.has(place);
+  }
+
+  /** Those that gave a file, in the order they did. */
+  get packages(): readonly DebianPackage[] {
+    return [...this.#packages.values()];
+  }
+
   /** The roots that Mozilla trusts, in the one file that Debian's `update-ca-certificates` would make of them. */
   async takeCertificates(): Promise<void> {
     const found = await this.#debian.package(this.#architecture, "ca-certificates");
@@ -108,13 +118,13 @@ export class DebianFiles {
     for (const found of this.#packages.values()) this.#describe(found, isInBase);
     return {
       entries: [...this.#entries.values()],
-      components: [...this.#packages.values()].map(component),
+      components: this.packages.map(component),
       diagnostics: [],
     };
   }
 
   #undescribed(described: ReadonlySet<string>): DebianPackage | undefined {
-    return [...this.#packages.values()].find(({ name }) => !described.has(name));
+    return this.packages.find(({ name }) => !described.has(name));
   }
 
   /** Debian lets a package share the documentation folder of another one of the same source by a link. */

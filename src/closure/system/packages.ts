@@ -1,6 +1,5 @@
 import path from "node:path";
 import type { Diagnostic } from "../../base/diagnostic.ts";
-import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
 import type { Debian } from "../../sources/debian/debian.ts";
 import type { DebianPackage, PackageFile } from "../../sources/debian/package.ts";
@@ -10,6 +9,7 @@ import { withContent } from "./content.ts";
 import type { DebianFiles } from "./debian-files.ts";
 import type { Ground, PackageGround } from "./ground.ts";
 import { refuseProblems, takeLibraries } from "./libraries.ts";
+import { checkScript } from "./scripts.ts";
 
 /** A program that another program runs: the file after `#!`. */
 export interface Script {
@@ -19,6 +19,10 @@ export interface Script {
 }
 
 export interface TakenPackages {
+  /** Those that were asked for. */
+  readonly named: readonly string[];
+  /** What these depend on. */
+  readonly direct: readonly string[];
   readonly scripts: readonly Script[];
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -39,7 +43,7 @@ export async function takePackages(
   const packages: DebianPackage[] = [];
   for (const name of names) {
     const found = await debian.package(architecture, name);
-    refuseScripts(found);
+    diagnostics.push(...checkScript(found));
     packages.push(found);
     await ground.show(name);
     await taken.takePackage(name, isForPrograms);
@@ -57,7 +61,13 @@ export async function takePackages(
   diagnostics.push(...packages.flatMap((found) => notAdded(found, taken, ground)));
   // The first of many programs of a package speaks for all.
   const first = diagnostics.find(({ code }) => code === "encodings");
-  return { scripts, diagnostics: diagnostics.filter((one) => one.code !== "encodings" || one === first) };
+  const direct = packages.flatMap(({ dependencies }) => dependencies.flat());
+  return {
+    named: names,
+    direct,
+    scripts,
+    diagnostics: diagnostics.filter((one) => one.code !== "encodings" || one === first),
+  };
 }
 
 /** `/bin` and the like, which other programs are called by. */
@@ -95,7 +105,11 @@ async function leadsSomewhere(files: LibraryFiles, found: DebianPackage, link: P
   return found.files.some((file) => file.path === target);
 }
 
-async function takeNeeds(ground: PackageGround, file: PackageFile & { type: "file" }): Promise<readonly Diagnostic[]> {
+/** The libraries of a program or plugin of a package. @throws SlimError `CLOSURE` for a program */
+export async function takeNeeds(
+  ground: PackageGround,
+  file: PackageFile & { type: "file" },
+): Promise<readonly Diagnostic[]> {
   const { linkage } = await withContent(file.content, (reader) => parseElf(reader, file.path));
   if (linkage === "other") return [];
   const needs = await takeLibraries(ground, { own: { at: async () => undefined }, program: file.path });
@@ -118,12 +132,12 @@ function interpreterOf(start: Uint8Array): string | undefined {
   return path.posix.basename(program) === "env" && first !== undefined ? first : program;
 }
 
-/** Packages that bring what scripts are most often run by. */
+/** Packages that bring what scripts are most often run by, as far as that is one. */
 const interpreters: Readonly<Record<string, string>> = {
   bash: "bash",
   lua: "lua5.4",
   perl: "perl-base",
-  python3: "python3",
+  python3: "python3-minimal",
   ruby: "ruby",
   sh: "dash",
   tclsh: "tcl",
@@ -178,7 +192,7 @@ function notAdded({ name, dependencies }: DebianPackage, taken: DebianFiles, gro
     {
       code: "package-dependency",
       severity: "info",
-      message: `package ${name} depends on ${list}, of which nothing was found to be needed`,
+      message: `package ${name} depends on ${list}, of which no program or library needs a file to start`,
       hint: "add with --package what its programs use",
     },
   ];
@@ -208,46 +222,6 @@ const notForPrograms = [
 ];
 
 /** Whether a file of a package belongs into an image. */
-function isForPrograms(file: string): boolean {
+export function isForPrograms(file: string): boolean {
   return !notForPrograms.some((folder) => file === folder || file.startsWith(`${folder}/`));
-}
-
-/**
- * Packages whose script does something that their programs do without, by the regular expression of
- * their names. Everything here was read in Debian trixie.
- */
-const harmless: readonly { readonly name: RegExp; readonly why: string }[] = [
-  { name: /^bash$/, why: "makes /bin/sh where there is none" },
-  { name: /^ca-certificates$/, why: "makes the bundle, as slim does" },
-  { name: /^dash$/, why: "tends to diversions of /bin/sh of earlier releases" },
-  { name: /^libc-bin$/, why: "makes nsswitch.conf, as slim does, and caches" },
-  { name: /^(?:lib)?python3[.\d]*(?:-minimal|-stdlib)?$/, why: "compiles modules ahead of time, makes local folders" },
-  { name: /^nginx-common$/, why: "sets the owner of log folders and the default site" },
-  { name: /^openssh-client$/, why: "gives ssh-agent a group" },
-  { name: /^openssl$/, why: "links the configuration of old releases" },
-  { name: /^postgresql-(?:common|client-common|\d+)$/, why: "makes an account, a folder and a database" },
-  { name: /^redis-tools$/, why: "makes an account and folders to log and store to" },
-  { name: /^tzdata$/, why: "asks for the local time zone; without the answer it is UTC" },
-];
-
-/** Commands that make what a program may need and the package does not hold: accounts, configuration, data. */
-const making =
-  /(?:^|[\s;&|(`])(?:addgroup|adduser|cat\s*>|chgrp|chown|cp|groupadd|install|ln|locale-gen|mkdir|mknod|mv|setcap|touch|ucf|update-(?:ca-certificates|icon-caches|mime-database|passwd)|useradd|usermod)(?=\s)/m;
-
-/** What debhelper writes into scripts by itself tends to services, which an image does not have. */
-const generated = /^# Automatically added by dh_.*?^# End automatically added section$/gms;
-
-/** @throws SlimError `DEBIAN` for a package whose script makes something that its programs may need */
-export function refuseScripts({ name, postinst = "" }: Pick<DebianPackage, "name" | "postinst">): void {
-  if (harmless.some((known) => known.name.test(name))) return;
-  const own = postinst.replace(generated, "").replace(/^\s*#.*$/gm, "");
-  const found = making.exec(own);
-  if (found === null) return;
-  throw new SlimError(
-    "DEBIAN",
-    `package ${name} needs its installation script, which slim does not run: it calls ${found[0].trim()}`,
-    {
-      hint: "take an image that has it installed for a base, or a package that works without",
-    },
-  );
 }
