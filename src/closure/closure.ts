@@ -150,9 +150,12 @@ async function closureOfPackaged(system: System, { entry }: PackagedProgram): Pr
   const closure = await system.compose([system.rootfs()]);
   if (!(await system.hasFile(closure, entry))) {
     const programs = [...closure.entries.keys()].filter((place) => /^\/usr\/s?bin\//.test(place)).slice(0, 12);
+    const owner = await system.dependencyWith(entry);
+    const there = programs.length === 0 ? undefined : `there are ${programs.join(", ")}`;
+    const hint = owner === undefined ? there : `--package ${owner} has it`;
     throw new SlimError("NOT_FOUND", "no package has the entry", {
       where: entry,
-      ...(programs.length === 0 ? {} : { hint: `there are ${programs.join(", ")}` }),
+      ...(hint === undefined ? {} : { hint }),
     });
   }
   const launch = { entrypoint: [entry], workdir: undefined, env: { PATH, SSL_CERT_FILE: system.certificates } };
@@ -184,7 +187,13 @@ class System {
         (await sources.debian.libraryPackage(architecture, path.posix.basename(name)).catch(() => undefined));
       return owner ? `Debian has it in ${owner}: --base debian brings it` : "ship it beside the program";
     };
-    const nothing = { named: [], direct: [], scripts: [], diagnostics: [] };
+    const nothing: TakenPackages = {
+      named: [],
+      direct: [],
+      scripts: [],
+      diagnostics: [],
+      ownerOf: async () => undefined,
+    };
     if (libraries === "scratch") return new System(platform, noGround(hint), taken, nothing);
     if (typeof libraries === "object" && "folder" in libraries) {
       const ground = await FolderGround.open(libraries.folder, hint);
@@ -230,6 +239,11 @@ class System {
     if (this.image?.certificates !== undefined) return;
     if (this.#taken === undefined) throw noDebian(this.platform);
     await this.#taken.takeCertificates();
+  }
+
+  /** A package that has a file and that those asked for depend on; undefined where none is known. */
+  async dependencyWith(place: string): Promise<string | undefined> {
+    return this.#packages.ownerOf(place).catch(() => undefined);
   }
 
   /** Brings what a file of the image needs. @throws SlimError `CLOSURE` */

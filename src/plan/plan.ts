@@ -147,13 +147,18 @@ async function targetsOf(
   const platforms = asked ?? [platformOfArch(process.arch)];
   if (project.kind === "binary") return { targets: await planBinaries(project.files, options, asked), diagnostics: [] };
   if (project.kind === "node") return planNode(project, options, platforms, cwd);
-  refuseOptions(options, ["bare", "node", "trim"], "this is a program of a package");
+  refuseOptions(options, ["bare", "trim", ...forApps], "this is a program of a package");
   const program = { kind: "package", entry: path.posix.normalize(options.entry ?? "") } as const;
   return { targets: platforms.map((platform) => ({ platform, program })), diagnostics: [] };
 }
 
+/** What is said of the modules of a Node.js app. */
+const forApps = ["node", "mode", "include", "exclude", "external", "sourcemap"] as const;
+
 function refuseOptions(options: BuildOptions, names: readonly (keyof BuildOptions)[], why: string): void {
-  const given = names.find((name) => options[name] !== undefined && options[name] !== false);
+  const isGiven = (value: unknown) =>
+    value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
+  const given = names.find((name) => isGiven(options[name]));
   if (given !== undefined)
     throw new SlimError("CONFIG", `--${given} means nothing here: ${why}`, { where: `--${given}` });
 }
@@ -244,7 +249,7 @@ async function planBinaries(
   options: BuildOptions,
   asked: readonly Platform[] | undefined,
 ): Promise<readonly Target[]> {
-  refuseOptions(options, ["node"], "this is a binary");
+  refuseOptions(options, forApps, "this is a binary");
   if (files.length === 1) refuseOptions(options, ["entry"], "this is a binary");
   const named = options.entry === undefined ? files : files.filter((file) => path.basename(file) === options.entry);
   const byPlatform = new Map<string, { platform: Platform; file: string }>();

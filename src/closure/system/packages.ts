@@ -25,6 +25,8 @@ export interface TakenPackages {
   readonly direct: readonly string[];
   readonly scripts: readonly Script[];
   readonly diagnostics: readonly Diagnostic[];
+  /** The first of what they depend on that has a file. */
+  ownerOf(place: string): Promise<string | undefined>;
 }
 
 /**
@@ -65,6 +67,13 @@ export async function takePackages(
   return {
     named: names,
     direct,
+    ownerOf: async (place) => {
+      for (const { name } of packages) {
+        const owner = await debian.dependencyWithFile(architecture, name, place);
+        if (owner !== undefined) return owner.name;
+      }
+      return undefined;
+    },
     scripts,
     diagnostics: diagnostics.filter((one) => one.code !== "encodings" || one === first),
   };
