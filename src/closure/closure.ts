@@ -18,7 +18,7 @@ import { FolderGround, type Ground, noGround } from "./system/ground.ts";
 import { ImageGround } from "./system/image-ground.ts";
 import { refuseProblems, takeLibraries } from "./system/libraries.ts";
 import { composeOnBase, isInBase, placeOnBase } from "./system/on-base.ts";
-import { missingInterpreters, type TakenPackages, takePackages } from "./system/packages.ts";
+import { dataNotAdded, missingInterpreters, type TakenPackages, takePackages } from "./system/packages.ts";
 import { takePlugins } from "./system/plugins.ts";
 import { rootfs } from "./system/rootfs.ts";
 import { checkLibraryScript } from "./system/scripts.ts";
@@ -107,8 +107,10 @@ async function closureOfNode(
 ): Promise<ProgramClosure> {
   const { platform, image } = system;
   const runtime = await findRuntime(sources, program.runtime, platform, image);
+  const hasProgram = (name: string) => system.hasProgram(name);
+  const target = { node: runtime.version, platform, libc: runtime.libc, hasProgram };
   const [app, part] = await Promise.all([
-    nodeClosure(context, { ...program, target: { node: runtime.version, platform, libc: runtime.libc } }, sources),
+    nodeClosure(context, { ...program, target }, sources),
     runtime.load(),
     system.takeDefaults(),
   ]);
@@ -275,10 +277,21 @@ class System {
   async #completeLibraries(): Promise<readonly Diagnostic[]> {
     const { ground } = this;
     if (this.#taken === undefined || !(ground instanceof DebianGround || ground instanceof ImageGround)) return [];
-    const { named, direct } = this.#packages;
-    const diagnostics = await takePlugins(this.#taken, ground, new Set(direct));
-    const libraries = this.#taken.packages.filter(({ name }) => !named.includes(name));
-    return [...diagnostics, ...libraries.flatMap(checkLibraryScript)];
+    const taken = this.#taken;
+    const { named } = this.#packages;
+    const direct = new Set(this.#packages.direct);
+    const diagnostics = await takePlugins(taken, ground, direct);
+    const libraries = taken.packages.filter(({ name }) => !named.includes(name));
+    const data = libraries
+      .filter(({ name }) => direct.has(name))
+      .flatMap((found) => dataNotAdded(found, taken, ground));
+    return [...diagnostics, ...libraries.flatMap(checkLibraryScript), ...data];
+  }
+
+  /** Whether a package or the base has a program where others look for it. */
+  hasProgram(name: string): boolean {
+    const places = PATH.split(":").map((folder) => path.posix.join(folder, name));
+    return places.some((place) => this.#taken?.hasFile(place) || this.image?.has(place));
   }
 
   /** Whether the image of a closure has a file, links followed. */

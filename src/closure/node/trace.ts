@@ -626,6 +626,7 @@ class Tracer {
         return;
       case "program":
         if (ask.program === "node" || ask.program.startsWith("/")) return;
+        if (this.#project.target.hasProgram?.(ask.program)) return;
         warn({
           code: "missing-program",
           message: `starts ${ask.program}, which the image does not have`,

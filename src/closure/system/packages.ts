@@ -201,10 +201,19 @@ function notAdded({ name, dependencies }: DebianPackage, taken: DebianFiles, gro
     {
       code: "package-dependency",
       severity: "info",
-      message: `package ${name} depends on ${list}, of which no program or library needs a file to start`,
+      message: `package ${name} depends on ${list}, of which nothing is linked to`,
       hint: "add with --package what its programs use",
     },
   ];
+}
+
+/** What Debian names after a soname has libraries, of which those that are needed are in the image. */
+const libraryPackage = /^lib.*[0-9](?:t64)?$/;
+
+/** The same of a package that gave libraries: what it depends on but for other libraries, data mostly. */
+export function dataNotAdded(found: DebianPackage, taken: DebianFiles, ground: Ground): Diagnostic[] {
+  const dependencies = found.dependencies.filter((names) => !names.some((name) => libraryPackage.test(name)));
+  return notAdded({ ...found, dependencies }, taken, ground);
 }
 
 /**

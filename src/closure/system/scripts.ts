@@ -40,17 +40,17 @@ function undone({ name, postinst = "", files }: ScriptedPackage): Undone {
     .replace(generated, "")
     .replace(/\\\n/g, " ")
     .replace(/^\s*#.*$/gm, "");
-  const program = ownProgram(own, files);
-  if (program !== undefined) return { kind: "program", command: program };
   const command = making.exec(own)?.[0].trim();
   if (command !== undefined) return { kind: "files", command };
+  const program = ownProgram(own, files);
+  if (program !== undefined) return { kind: "program", command: program };
   const account = accounts.exec(own)?.[0].trim();
   return account === undefined ? undefined : { kind: "account", command: account };
 }
 
 type ScriptedPackage = Pick<DebianPackage, "name" | "postinst" | "files">;
 
-/** A program of the package that its script runs: what it writes the package does not hold. */
+/** A program of the package that its script runs, to make an index of what is installed mostly. */
 function ownProgram(script: string, files: ScriptedPackage["files"]): string | undefined {
   const programs = new Set(files.map((file) => file.path).filter((place) => /^\/usr\/s?bin\//.test(place)));
   const names = new Set([...programs].map((place) => path.posix.basename(place)));
@@ -64,14 +64,14 @@ function ownProgram(script: string, files: ScriptedPackage["files"]): string | u
  */
 export function checkScript(found: ScriptedPackage): readonly Diagnostic[] {
   const { kind, command } = undone(found) ?? {};
-  if (kind === "files" || kind === "program") {
+  if (kind === "files") {
     throw new SlimError(
       "DEBIAN",
       `package ${found.name} needs its installation script, which slim does not run: it calls ${command}`,
       { hint: "take an image that has it installed for a base, or a package that works without" },
     );
   }
-  if (kind === undefined) return [];
+  if (kind !== "account") return checkLibraryScript(found);
   return [
     {
       code: "package-account",
@@ -82,7 +82,7 @@ export function checkScript(found: ScriptedPackage): readonly Diagnostic[] {
   ];
 }
 
-/** The same of a package that only gave libraries: what it says of its files is for its own programs. */
+/** The same of a package that only gave libraries: what else its script makes is for its own programs. */
 export function checkLibraryScript(found: ScriptedPackage): readonly Diagnostic[] {
   const { kind, command } = undone(found) ?? {};
   if (kind !== "program") return [];
@@ -90,8 +90,8 @@ export function checkLibraryScript(found: ScriptedPackage): readonly Diagnostic[
     {
       code: "package-script",
       severity: "warning",
-      message: `package ${found.name}, of which libraries are in the image, calls ${command} when it is installed, which slim does not run`,
-      hint: "if what that makes is missing, take an image that has the package installed for a base",
+      message: `package ${found.name} calls ${command} when it is installed, which slim does not run`,
+      hint: "if something is missing, take an image that has the package installed for a base",
     },
   ];
 }
