@@ -258,7 +258,7 @@ class System {
   /** Everything together, with what was taken of the system. */
   async compose(parts: readonly ClosurePart[]): Promise<Closure> {
     const { ground, image } = this;
-    const libraries = await this.#completeLibraries();
+    const plugins = await this.#takePlugins();
     const folder: ClosurePart[] = ground instanceof FolderGround ? [await ground.part()] : [];
     const isDebian = image?.isDebian ?? ground instanceof DebianGround;
     const debian =
@@ -269,23 +269,35 @@ class System {
     const missing = await missingInterpreters(scripts, (place) => this.hasFile(closure, place));
     return {
       ...closure,
-      diagnostics: [...closure.diagnostics, ...this.#diagnostics, ...diagnostics, ...libraries, ...missing],
+      diagnostics: [
+        ...closure.diagnostics,
+        ...this.#diagnostics,
+        ...diagnostics,
+        ...plugins,
+        ...this.#lacking(),
+        ...missing,
+      ],
     };
   }
 
-  /** What libraries of Debian read while they run, and what their packages lack. */
-  async #completeLibraries(): Promise<readonly Diagnostic[]> {
+  /** Takes what libraries of Debian read while they run. */
+  async #takePlugins(): Promise<readonly Diagnostic[]> {
     const { ground } = this;
     if (this.#taken === undefined || !(ground instanceof DebianGround || ground instanceof ImageGround)) return [];
+    return takePlugins(this.#taken, ground, new Set(this.#packages.direct));
+  }
+
+  /** What the packages lack that gave libraries, once everything has been taken. */
+  #lacking(): readonly Diagnostic[] {
     const taken = this.#taken;
-    const { named } = this.#packages;
-    const direct = new Set(this.#packages.direct);
-    const diagnostics = await takePlugins(taken, ground, direct);
+    if (taken === undefined) return [];
+    const { named, direct } = this.#packages;
     const libraries = taken.packages.filter(({ name }) => !named.includes(name));
-    const data = libraries
-      .filter(({ name }) => direct.has(name))
-      .flatMap((found) => dataNotAdded(found, taken, ground));
-    return [...diagnostics, ...libraries.flatMap(checkLibraryScript), ...data];
+    const data = libraries.filter(({ name }) => direct.includes(name));
+    return [
+      ...libraries.flatMap(checkLibraryScript),
+      ...data.flatMap((found) => dataNotAdded(found, taken, this.ground)),
+    ];
   }
 
   /** Whether a package or the base has a program where others look for it. */

@@ -252,6 +252,13 @@ async function planBinaries(
   refuseOptions(options, forApps, "this is a binary");
   if (files.length === 1) refuseOptions(options, ["entry"], "this is a binary");
   const named = options.entry === undefined ? files : files.filter((file) => path.basename(file) === options.entry);
+  if (named.length === 0) {
+    const names = [...new Set(files.map((file) => path.basename(file)))].sort(compareStrings);
+    throw new SlimError("NOT_FOUND", `there is no program ${options.entry}`, {
+      where: "--entry",
+      hint: `there are ${names.join(", ")}; for a program of a package, its whole path`,
+    });
+  }
   const byPlatform = new Map<string, { platform: Platform; file: string }>();
   for (const file of named) {
     const platform = await elfPlatform(file);

@@ -80,6 +80,8 @@ test.serial("binaries of several platforms: named, in any order, or found in a f
   const twice = await failsWith(t, "CONFIG", () => build({ ...common, path: "dist" }));
   t.regex(twice, /is for linux\/amd64, and so is .*--entry NAME/);
   t.is((await build({ ...common, path: "dist", entry: "program" })).digest, result.digest);
+  const nothing = await failsWith(t, "NOT_FOUND", () => build({ ...common, path: "dist", entry: "jq" }));
+  t.regex(nothing, /no program jq \(there are another, program/);
 });
 
 test.serial("a package for two platforms: each has its own libraries, and both run", async (t) => {
