@@ -169,8 +169,8 @@ export class DebianFiles {
     } else {
       this.#checksums.get(found.name)?.set(file.path, file.md5);
       // No image of slim has setuid programs.
-      const inode = file.inode === undefined ? {} : { inode: `${found.name}:${file.inode}` };
-      const entry = { ...common, type: "file", mode: file.mode & 0o777, content: file.content, ...inode } as const;
+      const mode = file.mode & 0o777;
+      const entry = { ...common, type: "file", mode, content: file.content, ...sharing(file, mode) } as const;
       this.#set({ entry, ...about });
     }
   }
@@ -184,6 +184,15 @@ export class DebianFiles {
     const before = this.#entries.get(entry.entry.path);
     this.#entries.set(entry.entry.path, entry.reasons.reduce(withReason, { ...entry, reasons: before?.reasons ?? [] }));
   }
+}
+
+/**
+ * Files with the same bytes are one, as Debian's own hard links are: git alone has three programs twice.
+ * What scanners read stays a file of its own.
+ */
+function sharing({ path: place, content }: PackageFile & { type: "file" }, mode: number): { inode?: string } {
+  if (content.size === 0 || place.startsWith("/usr/share/doc/")) return {};
+  return { inode: `${content.digest} ${mode}` };
 }
 
 const plainFile = { type: "file", mode: 0o644, uid: 0, gid: 0 } as const;
