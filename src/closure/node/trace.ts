@@ -1095,7 +1095,9 @@ class Tracer {
           { where, hint: "it works on macOS and Windows and breaks on Linux; write the name as the file has it" },
         );
       }
-      if (ask.certain && (own || certain.has(file)) && !this.#patchesLoader) {
+      // A configuration may be for a tool that the app does not run.
+      const runs = certain.has(file) || (own && !this.#configs.has(file));
+      if (ask.certain && runs && !this.#patchesLoader) {
         const split = splitSpecifier(ask.specifier);
         const hint = split === undefined ? "correct the path" : `npm install ${split.name}`;
         throw new SlimError("CLOSURE", `cannot find "${ask.specifier}": ${message.replaceAll(`${this.#root}/`, "")}`, {
