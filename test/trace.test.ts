@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
@@ -137,7 +138,12 @@ test.serial("a second run adds to the first, and what the code shows by now goes
 });
 
 test.serial("what the app writes is not noted, secrets never are, and files of elsewhere are spoken of", async (t) => {
-  const outside = path.join(checkout, "package.json");
+  // Not in a folder that every machine has for itself, as temporary ones are.
+  const elsewhere = await mkdtemp(path.join(os.homedir(), ".slim-test-"));
+  t.teardown(() => rm(elsewhere, { recursive: true }));
+  const outside = path.join(elsewhere, "a.json");
+  await writeFile(outside, "{}");
+  await sleep(20);
   const { ran, files, folder } = await traced(
     "written",
     {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type NodeClosure, type NodeProject, nodeClosure } from "../../src/closure/node/index.ts";
 import { nodeVersion, quiet, type Ran, runIsolated, withFolder, writeEntries } from "./image-run.ts";
@@ -40,15 +40,6 @@ export function closureOf(root: string, entry: string, more: Partial<NodeProject
   return nodeClosure(quiet, projectOf(root, entry, more));
 }
 
-/** How node starts an app as it lies: what it does not read itself, tsx compiles, where the project has it. */
-function started(root: string, entry: string): readonly string[] {
-  const file = path.posix.join("/app", entry);
-  if (!/\.(?:[cm]?ts|[jt]sx)$/.test(entry) || !existsSync(path.join(root, "node_modules/tsx"))) return [file];
-  const config = path.posix.join(path.posix.dirname(entry), "tsconfig.json");
-  const tsconfig = existsSync(path.join(root, config)) ? ["--tsconfig", path.posix.join("/app", config)] : [];
-  return ["/app/node_modules/tsx/dist/cli.mjs", ...tsconfig, file];
-}
-
 /** Runs an app as it lies and as slim packs it, both as /app with nothing around. */
 export async function runBoth(
   root: string,
@@ -56,7 +47,7 @@ export async function runBoth(
   more: Partial<NodeProject> = {},
   args: readonly string[] = [],
 ): Promise<{ plain: Ran; packed: Ran; closure: NodeClosure }> {
-  const plain = runIsolated(root, [...started(root, entry), ...args]);
+  const plain = runIsolated(root, [path.posix.join("/app", entry), ...args]);
   const closure = await closureOf(root, entry, more);
   return withFolder(async (folder) => {
     await writeEntries(folder, closure.entries);

@@ -32,11 +32,13 @@ export interface RunOptions {
 export class Container {
   readonly folder: string;
   readonly #config: ImageConfig;
+  readonly #mounted: boolean;
   #running: string | undefined;
 
-  private constructor(folder: string, config: ImageConfig) {
+  private constructor(folder: string, config: ImageConfig, mounted = false) {
     this.folder = folder;
     this.#config = config;
+    this.#mounted = mounted;
   }
 
   /** Unpacks the image of a layout folder, or the one for `platform` of an index. The layers are trusted. */
@@ -60,6 +62,30 @@ export class Container {
     await mkdir(root);
     for (const { digest } of manifest.layers) await run("tar", ["-xpf", blob(digest), "-C", root]);
     return new Container(folder, await json(blob(manifest.config.digest)));
+  }
+
+  /**
+   * The same without copying: the layers, each unpacked once below `layers`, one over the other. Needs root, and
+   * nothing can write there.
+   */
+  static async stack(layout: string, layers: string): Promise<Container> {
+    const blob = (digest: string) => path.join(layout, "blobs", ...digest.split(":"));
+    const json = async <T>(file: string) => JSON.parse(await readFile(file, "utf8")) as T;
+    const index = await json<Index>(path.join(layout, "index.json"));
+    const manifest = await json<Manifest>(blob(index.manifests[0]?.digest ?? ""));
+    const folder = await mkdtemp(path.join(os.tmpdir(), "slim-container-"));
+    await chmod(folder, 0o755);
+    const lower: string[] = [];
+    for (const { digest } of manifest.layers) {
+      const place = path.join(layers, digest.replace("sha256:", ""));
+      if ((await mkdir(place, { recursive: true })) !== undefined)
+        await run("tar", ["-xpf", blob(digest), "-C", place]);
+      lower.unshift(place);
+    }
+    const root = path.join(folder, "rootfs");
+    await mkdir(root);
+    await run("mount", ["-t", "overlay", "-o", `lowerdir=${lower.join(":")}`, "none", root]);
+    return new Container(folder, await json(blob(manifest.config.digest)), true);
   }
 
   get root(): string {
@@ -114,6 +140,7 @@ export class Container {
   }
 
   async remove(): Promise<void> {
+    if (this.#mounted) await run("umount", [this.root]);
     await rm(this.folder, { recursive: true, force: true });
   }
 }

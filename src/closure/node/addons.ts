@@ -79,7 +79,7 @@ export function addonsOf(disk: Disk, { folder, json }: Scope, machine: Machine):
   // node-gyp-build and bindings look into build/ first; prebuilt ones are then never opened.
   const isBuilt = (file: string) => path.relative(folder, file).startsWith(`build${path.sep}`);
   const built = fitting.filter(isBuilt);
-  const files = (built.length > 0 ? built : fitting).filter((file, _, list) => !isOutdone(file, list, machine.libc));
+  const files = (built.length > 0 ? built : fitting).filter((file, _, list) => !isOutdone(file, list, machine));
   const nearest =
     all.find(({ file }) => isBuilt(file)) ??
     all.find(({ file }) => systemOf(path.relative(folder, file)) === undefined) ??
@@ -88,8 +88,11 @@ export function addonsOf(disk: Disk, { folder, json }: Scope, machine: Machine):
   return { files, foreign: { file: nearest.file, why: nearest.why } };
 }
 
-/** Whether another one beside it is what loaders take first: that for the C library, then this ABI's before any. */
-function isOutdone(file: string, list: readonly string[], libc: Libc): boolean {
+/**
+ * Whether another one beside it is what loaders take first: that for the C library, then this ABI's before any. They go
+ * by the names; an addon that works with every ABI may be named for one.
+ */
+function isOutdone(file: string, list: readonly string[], { libc, abi }: Machine): boolean {
   const name = path.basename(file);
   const others = list
     .filter((other) => other !== file && path.dirname(other) === path.dirname(file))
@@ -97,7 +100,10 @@ function isOutdone(file: string, list: readonly string[], libc: Libc): boolean {
   const foreign = libc === "musl" ? /glibc|gnu/ : /musl/;
   const own = libc === "musl" ? ["musl"] : ["glibc", "gnu"];
   if (foreign.test(name)) return own.some((mark) => others.includes(name.replace(foreign, mark)));
-  return name.includes("napi") && others.some((other) => /abi\d+/.test(other) && !foreign.test(other));
+  const named = (one: string) => /abi(\d+)/.exec(one)?.[1];
+  if (named(name) !== undefined && named(name) !== abi)
+    return others.some((other) => !foreign.test(other) && (named(other) === undefined || named(other) === abi));
+  return name.includes("napi") && others.some((other) => named(other) === abi && !foreign.test(other));
 }
 
 function mayHave(

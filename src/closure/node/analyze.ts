@@ -23,12 +23,16 @@ export type Ask =
    */
   | { readonly type: "path"; readonly use: PathUse; readonly path: string }
   | { readonly type: "program"; readonly program: string }
+  /** A thread or process of a file that only a run knows. */
+  | { readonly type: "starts" }
   /** The module itself may end in an error, without a function of it being called. */
   | { readonly type: "throw" }
   /** Hooks of the module loader in a thread of their own. */
   | { readonly type: "hooks" }
   /** Any string, in an app's own code: names of drivers, engines and folders are handed around like this. */
   | { readonly type: "text"; readonly text: string; readonly argument: boolean }
+  /** A name below a folder that a package is given: `path.join(dir, "public")`. */
+  | { readonly type: "below"; readonly name: string }
   /** A relative name, or one of a file in code that knows its own place: what may lie there. */
   | { readonly type: "neighbour"; readonly name: string };
 
@@ -211,6 +215,10 @@ class Analysis {
       case "LogicalExpression":
       case "SwitchStatement":
       case "TryStatement":
+      case "ForStatement":
+      case "ForInStatement":
+      case "ForOfStatement":
+      case "WhileStatement":
         return this.#path(node, { ...state, nested: true });
       case "Literal":
         if (typeof node.value === "string") this.#literal(node, node.value, state);
@@ -237,8 +245,8 @@ class Analysis {
           : node.left.type === "MemberExpression"
             ? node.right
             : undefined;
-    if (this.#paths && value && (value.type === "Identifier" ? value.name === "__dirname" : composite.has(value.type)))
-      this.#used("given", value, node);
+    const named = value?.type === "Identifier" && (value.name === "__dirname" || this.#texts);
+    if (this.#paths && value && (named || composite.has(value.type))) this.#used("given", value, node);
   }
 
   #call(node: acorn.CallExpression, state: State): State {
@@ -275,9 +283,17 @@ class Analysis {
       for (const argument of node.arguments) {
         if (argument.type === "Literal" && typeof argument.value === "string")
           this.#text(argument, argument.value, true);
+        if (argument.type === "Identifier") this.#used("given", argument, node);
       }
-    }
+    } else this.#below(node);
     return this.#path(node, state);
+  }
+
+  #below({ callee, arguments: [first, second], start }: acorn.CallExpression): void {
+    if (first === undefined || second === undefined || !/^(?:join|resolve)$/.test(nameOf(callee))) return;
+    if (second.type !== "Literal" || typeof second.value !== "string" || this.#evaluator.texts(first).length > 0)
+      return;
+    if (/^[\w-]+$/.test(second.value)) this.#asks.push({ type: "below", name: second.value, offset: start });
   }
 
   #construct(node: acorn.NewExpression, state: State): State {
@@ -323,7 +339,10 @@ class Analysis {
   }
 
   #used(use: PathUse, argument: acorn.AnyNode, node: acorn.Node): void {
-    for (const found of this.#evaluator.paths(argument)) {
+    const paths = this.#evaluator.paths(argument);
+    if (use === "start" && paths.every((found) => found.startsWith(ANY)))
+      this.#asks.push({ type: "starts", offset: node.start });
+    for (const found of paths) {
       const path = found.startsWith("/")
         ? found
         : this.#cwd !== undefined && !found.startsWith(ANY)

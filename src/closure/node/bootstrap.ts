@@ -168,7 +168,7 @@ function (require, own, bytes) {
         return { url: url === main ? url + "#slim" : url, format: format(file), importAttributes: context.importAttributes, shortCircuit: true };
       },
       load(url, context, next) {
-        if (!url.startsWith("file:")) return next(url, context);
+        if (!url.startsWith("file:") || (context.conditions && !context.conditions.includes("import"))) return next(url, context);
         const file = files.get(fileURLToPath(bareUrl(url)));
         const names = file && index.names[file.path.slice(slashed.length)];
         if (file === undefined || (file.kind === DISK && !names)) return next(url, context);

@@ -337,7 +337,7 @@ export class Evaluator {
     );
     return product([[...this.texts(first)], bases]).flatMap(([relative = "", base = ""]) => {
       if (!base.startsWith("file:") || !URL.canParse(relative, base)) return [];
-      return [{ is: "url", text: new URL(relative.replaceAll(ANY, "%1A"), base).href }];
+      return [{ is: "url", text: new URL(relative.replaceAll(ANY, "%1A"), base).href.replaceAll("%1A", ANY) }];
     });
   }
 
@@ -371,7 +371,8 @@ export function pathOfUrl(url: string): string | undefined {
 }
 
 function urlOfPath(file: string): Value {
-  return { is: "url", text: pathToFileURL(file).href };
+  // A URL loses control characters at its end.
+  return { is: "url", text: pathToFileURL(file.replaceAll(ANY, "\ufffd")).href.replaceAll("%EF%BF%BD", ANY) };
 }
 
 function text(value: string): Value {

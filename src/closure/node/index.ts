@@ -130,7 +130,7 @@ class Assembly {
     if (inside.length > 0) this.#made(own, text, entry, reasons, inside);
     if (main !== undefined && !this.#isShipped(main)) {
       const stub = (main.kind === "module" ? moduleStub : commonJsStub)(specifierOf(started, own));
-      this.#made(started, prelude + stub, entry, reasons);
+      this.#made(started, prelude + stub + this.#docs(entry), entry, reasons);
     }
     await this.#metadata();
     this.#links();
@@ -143,7 +143,7 @@ class Assembly {
     for (const [file, use] of uses) {
       const module = modules.get(file);
       if (module?.code !== undefined && !use.raw)
-        this.#made(javascriptName(this.#relative(file)), this.#ownText(module), file, use.reasons);
+        this.#made(javascriptName(this.#relative(file)), this.#ownText(module) + this.#docs(file), file, use.reasons);
       else await this.#real(file, use.reasons);
     }
     for (const file of [...uses.keys()]) {
@@ -269,7 +269,21 @@ class Assembly {
     const name = this.#relative(module.file);
     const bundle = specifierOf(name, own);
     const names = this.#hookless && module.kind === "commonjs" ? namesOf(this.#trace, module) : [];
-    this.#made(name, module.kind === "module" ? moduleStub(bundle) : commonJsStub(bundle, names), module.file, reasons);
+    const stub = module.kind === "module" ? moduleStub(bundle) : commonJsStub(bundle, names);
+    this.#made(name, stub + this.#docs(module.file), module.file, reasons);
+  }
+
+  /** The comments that tools read out of an app's own code, where a path leads to it. */
+  #docs(file: string): string {
+    if (!this.#trace.packages.isOwn(file) || !this.#trace.uses.get(file)?.start) return "";
+    return (
+      this.#trace.disk
+        .read(file)
+        .toString("utf8")
+        .match(/\/\*\*[\s\S]*?\*\//g) ?? []
+    )
+      .map((comment) => `\n${comment}`)
+      .join("");
   }
 
   #made(

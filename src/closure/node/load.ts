@@ -21,7 +21,11 @@ const loaders: Readonly<Record<string, Typed>> = {
 };
 
 export function isCode(file: string): boolean {
-  return /\.(?:[cm]?[jt]s|[jt]sx)$/.test(file) && !/\.d\.[cm]?ts$/.test(file);
+  return /\.(?:[cm]?[jt]s|[jt]sx)$/.test(file) && !isDeclaration(file);
+}
+
+export function isDeclaration(file: string): boolean {
+  return /\.d\.[cm]?ts$/.test(file);
 }
 
 /** Whether a file of code is compiled before it runs. */

@@ -76,6 +76,7 @@ export class Resolver {
     if (!specifier.startsWith(".")) return undefined;
     let place = path.dirname(from);
     const parts = specifier.split("/");
+    let differs = false;
     for (const [index, part] of parts.entries()) {
       if (part === "." || part === "..") {
         place = path.resolve(place, part);
@@ -87,9 +88,10 @@ export class Resolver {
         return a === b || (last && [...extensions, ...typescript].some((extension) => a === b + extension));
       });
       if (name === undefined) return undefined;
+      differs ||= !name.startsWith(part);
       place = path.join(place, name);
     }
-    return place;
+    return differs ? place : undefined;
   }
 
   #place(place: string, style: Style, typed: boolean): Resolution {

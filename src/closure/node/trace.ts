@@ -15,7 +15,7 @@ import { Compiler } from "./compiler.ts";
 import { isCredential } from "./credentials.ts";
 import { Disk, isWithin } from "./disk.ts";
 import { ANY, type Place, pathOfUrl } from "./evaluate.ts";
-import { isCode, isTyped, Loader } from "./load.ts";
+import { isCode, isDeclaration, isTyped, Loader } from "./load.ts";
 import { Packages, type Scope, splitSpecifier } from "./packages.ts";
 import { APP, type NodeProject, nodeArch } from "./project.ts";
 import { type PlacedAsk, type Reading, Readings } from "./readings.ts";
@@ -144,11 +144,19 @@ class Tracer {
   readonly #carried: Edge[] = [];
   /** Code that configures a package. */
   readonly #configs = new Set<string>();
+  /** Modules of packages that load what they are told to, by name. */
+  readonly #open: { readonly file: string; readonly style: Style; readonly edges: Edge[] }[] = [];
+  /** Packages that the app's own code names in strings. */
+  readonly #named = new Set<string>();
+  /** Folders of its own that the app's code hands out, and names that packages look for below a folder. */
+  readonly #given = new Map<string, Reason>();
+  readonly #below = new Set<string>();
   /** Plain words in the app's own code. */
   readonly #words = new Set<string>();
   #entry = "";
   #patchesLoader = false;
   #registersHooks = false;
+  #startsAny = false;
 
   constructor(
     context: Context,
@@ -203,6 +211,10 @@ class Tracer {
     this.#context.report({ type: "stage", name: "trace" });
     await this.#drain();
     while (this.#configurations()) await this.#drain();
+    if (this.#startsAny) this.#startable();
+    this.#handedNames();
+    this.#handedFolders();
+    await this.#drain();
     this.#settle(file);
     return {
       entry: file,
@@ -394,6 +406,39 @@ class Tracer {
       name,
     );
     return this.#disk.isFolder(sibling) ? this.#disk.realpath(sibling) : undefined;
+  }
+
+  /** What the app names and a package loads, as the package finds it: hoisted folders make the difference. */
+  #handedNames(): void {
+    for (const { file, style, edges } of this.#open) {
+      for (const name of this.#named) {
+        const found = this.#resolver.resolve(name, file, style);
+        if (found.type !== "file" || found.base === undefined) continue;
+        edges.push({ specifier: name, style, target: found.file, base: found.base });
+        const reason: Reason = { kind: "require", from: this.#image(file), file: this.#relative(file), what: name };
+        this.#module(found.file, reason, true);
+      }
+    }
+  }
+
+  /** What a package looks for by name in a folder that the app gives it: `public`, `views`. */
+  #handedFolders(): void {
+    for (const [folder, reason] of this.#given) {
+      for (const name of this.#below) {
+        const place = path.join(folder, name);
+        if (name !== "node_modules" && this.#disk.isFolder(place) && !isWithin(reason.file ?? "", place))
+          this.#whole(place, { ...reason, kind: "asset", what: name });
+      }
+    }
+  }
+
+  /** Where something starts threads by paths of a run, the app's own modules in folders it was given may be meant. */
+  #startable(): void {
+    for (const [file, use] of this.#uses) {
+      if (!use.raw || !this.#packages.isOwn(file) || (this.#modules.get(file)?.edges.length ?? 0) === 0) continue;
+      use.raw = false;
+      use.start = true;
+    }
   }
 
   /**
@@ -610,16 +655,23 @@ class Tracer {
       case "text":
         this.#text(module, ask.text, ask.argument, reason("require", ask.text), edges);
         return;
+      case "below":
+        this.#below.add(ask.name);
+        return;
       case "neighbour":
         this.#neighbour(file, ask.name, reason("asset", ask.name));
         return;
       case "unknown":
         this.#peers(module, ask.style, edges, reason);
+        if (!this.#packages.isOwn(file)) this.#open.push({ file, style: ask.style, edges });
         if (ask.guarded) this.#trying.add(file);
         this.#unknown(file, `what ${ask.style === "import" ? "import()" : "require()"} loads here`, warn);
         return;
       case "hooks":
         this.#registersHooks = true;
+        return;
+      case "starts":
+        this.#startsAny = true;
         return;
       case "throw":
         this.#throwing.add(file);
@@ -803,7 +855,12 @@ class Tracer {
       "s",
     );
     for (const file of this.#disk.below(folder)) {
-      if (expression.test(file) && (isCode(file) || /\.(?:json|node)$/.test(file))) yield file;
+      if (
+        expression.test(file) &&
+        (isCode(file) || /\.(?:json|node)$/.test(file)) &&
+        !(file.endsWith(".node") && this.#misfit(file) !== undefined)
+      )
+        yield file;
     }
   }
 
@@ -828,6 +885,7 @@ class Tracer {
     if (use === "given") {
       const whole = asked === path.dirname(from) && asked === this.#packages.whole(from)?.folder;
       if (whole && !this.#packages.isOwn(from)) this.#shipped(asked, reason);
+      if (asked === path.dirname(from) && this.#packages.isOwn(from)) this.#given.set(asked, reason);
       return;
     }
     if (asked.includes(ANY)) {
@@ -881,7 +939,10 @@ class Tracer {
       this.#start(file, reason);
       return;
     }
-    if (use === "named" && file === from) return;
+    if (use === "named" && file === from) {
+      this.#use(file, reason).start ||= file === this.#entry;
+      return;
+    }
     // Typed code that is named by code which is not: a text to read.
     if (use === "named" && isCode(file) && (isTyped(from) || !isTyped(file))) {
       this.#start(file, reason);
@@ -919,8 +980,9 @@ class Tracer {
     }
     const expression = new RegExp(`^${asked.split(ANY).map(escapeRegExp).join(".*")}$`, "s");
     for (const file of this.#disk.below(folder)) {
-      if (!expression.test(file) || file === from) continue;
-      if (use === "start" || this.#isSource(from, file)) this.#start(this.#disk.realpath(file), reason);
+      if (!expression.test(file) || (file === from && file !== this.#entry)) continue;
+      if (file === from) this.#use(file, reason).start = true;
+      else if (use === "start" || this.#isSource(from, file)) this.#start(this.#disk.realpath(file), reason);
       else this.#rawQuietly(file, reason);
     }
   }
@@ -932,7 +994,11 @@ class Tracer {
 
   /** A string in the app's own code that names a package it declares, or a file or folder of the project. */
   #text(module: Module, text: string, argument: boolean, reason: Reason, edges: Edge[]): void {
-    if (text.length === 0 || text.length > 200 || /[\s\0:*?<>|]/.test(text)) return;
+    if (text.length === 0 || text.length > 200 || /[\s\0:?<>|]/.test(text)) return;
+    if (text.includes("*")) {
+      this.#glob(module.file, text, { ...reason, kind: "asset" });
+      return;
+    }
     const split = splitSpecifier(text);
     const json = this.#packages.whole(module.file)?.json;
     if (
@@ -950,6 +1016,7 @@ class Tracer {
         ...(found.base === undefined ? {} : { base: found.base }),
       });
       this.#module(found.file, reason, true);
+      this.#named.add(text);
       return;
     }
     if (argument && /^[\w-]+$/.test(text)) this.#words.add(text);
@@ -958,22 +1025,37 @@ class Tracer {
     const place = path.resolve(this.#folder, text);
     if (isWithin(this.#folder, place) || !isWithin(place, this.#root) || text.includes("node_modules")) return;
     if (this.#disk.isFile(place)) {
-      if (
-        /\.(?:[cm]?[jt]sx?)$/.test(text) ||
-        path.basename(place) === "package.json" ||
-        (!text.includes("/") && !text.includes("."))
-      )
+      if (path.basename(place) === "package.json" || (!text.includes("/") && (!text.includes(".") || isCode(text))))
         return;
+      if (isCode(text)) {
+        this.#start(this.#disk.realpath(place), asset);
+        return;
+      }
       this.#raw(this.#disk.realpath(place), asset);
-    } else if (
-      argument &&
-      this.#disk.isFolder(place) &&
-      !isWithin(module.file, place) &&
-      this.#packages.at(place) === undefined &&
-      !text.startsWith("..") &&
-      !path.basename(place).startsWith(".")
-    ) {
+    } else if (this.#disk.isFolder(place) && !isWithin(module.file, place) && path.basename(place) !== ".git") {
+      // Written as a path it is one; as an argument it may be any word.
+      const word = this.#packages.at(place) !== undefined || path.basename(place).startsWith(".");
+      if (!text.startsWith("./") && (!argument || word || text.startsWith(".."))) return;
       this.#whole(place, asset, module.file);
+    }
+  }
+
+  /** Files that a glob names, from the working directory or from where the code stands. */
+  #glob(from: string, glob: string, reason: Reason): void {
+    const last = glob.slice(glob.lastIndexOf("/") + 1);
+    // `*.entity.js` says what is meant, `*.js` only does so in a folder.
+    const telling = /[\w-]+[.*{]/.test(last) || !/\.\{?\*?[cm]?[jt]s/.test(last);
+    if (!/^[\w./*{},@-]+$/.test(glob) || !/[./]/.test(glob) || glob === last || (/^(?:\.\/)?\*/.test(glob) && !telling))
+      return;
+    for (const base of new Set([this.#folder, path.dirname(from)])) {
+      const folder = path.join(base, glob.slice(0, glob.search(/[*{]/)).replace(/[^/]*$/, ""));
+      if (!isWithin(folder, this.#root) || folder.includes("node_modules")) continue;
+      const expression = globExpression(path.join(base, glob));
+      for (const file of this.#disk.below(folder)) {
+        if (!expression.test(file) || isDeclaration(file)) continue;
+        if (file === from || this.#isSource(from, file)) this.#start(this.#disk.realpath(file), reason);
+        else this.#rawQuietly(file, reason);
+      }
     }
   }
 
@@ -1014,7 +1096,9 @@ class Tracer {
           { where, hint: "it works on macOS and Windows and breaks on Linux; write the name as the file has it" },
         );
       }
-      if (ask.certain && (own || certain.has(file)) && !this.#patchesLoader) {
+      // A configuration may be for a tool that the app does not run.
+      const runs = certain.has(file) || (own && !this.#configs.has(file));
+      if (ask.certain && runs && !this.#patchesLoader) {
         const split = splitSpecifier(ask.specifier);
         const hint = split === undefined ? "correct the path" : `npm install ${split.name}`;
         throw new SlimError("CLOSURE", `cannot find "${ask.specifier}": ${message.replaceAll(`${this.#root}/`, "")}`, {

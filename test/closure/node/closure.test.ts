@@ -43,6 +43,21 @@ test("a require of anything in the project's own folder is said, not guessed", a
   t.like(closure.diagnostics[0], { code: "unknown-require", severity: "warning", file: "main.js", line: 1 });
 });
 
+test("what only a tool's configuration lacks is a warning", async (t) => {
+  const { closure, paths } = await build({
+    "package.json": '{"name":"app","dependencies":{"tool":"1"}}',
+    "main.js": 'require("tool")',
+    "tool.config.js": '\nmodule.exports = require("not-installed")',
+    "node_modules/tool/package.json": '{"name":"tool","version":"1.0.0"}',
+    "node_modules/tool/index.js": "",
+  });
+  t.true(paths.includes("/app/tool.config.js"));
+  t.like(
+    closure.diagnostics.find(({ code }) => code === "unresolved-import"),
+    { severity: "warning", file: "tool.config.js", line: 2 },
+  );
+});
+
 test("reasons name file and line", async (t) => {
   const { bundle, closure } = await build({
     "main.js": '\n\nrequire("./a");\nrequire("fs").readFileSync(__dirname + "/d.txt")',
@@ -184,9 +199,11 @@ test("the target decides: conditions and addons", async (t) => {
     "node_modules/p/s.mjs": "",
     "node_modules/p/d.js": "",
     "node_modules/n/package.json": '{"name":"n","version":"1.0.0"}',
-    "node_modules/n/index.js": "",
+    "node_modules/n/index.js":
+      'const path = require("path"); exports.load = (x) => x ? require("./prebuilds/linux-x64/n.musl.node") : require(path.join(__dirname, "prebuilds", x, "n.node"))',
     "node_modules/n/prebuilds/linux-x64/n.glibc.node": elf(62),
     "node_modules/n/prebuilds/linux-x64/n.musl.node": elf(62, "libc.musl-x86_64.so.1"),
+    "node_modules/n/prebuilds/linux-x64/n.abi127.glibc.node": elf(62, "napi_register_module_v1"),
     "node_modules/n/prebuilds/darwin-x64/n.node": "mach-o",
     "node_modules/n/prebuilds/win32-x64/n.node": "MZ",
   };
@@ -208,6 +225,20 @@ test("the same project gives the same bytes", async (t) => {
   const digests = async () =>
     (await build(files)).closure.entries.map(({ entry }) => (entry.type === "file" ? entry.content.digest : ""));
   t.deepEqual(await digests(), await digests());
+});
+
+test("an import() without the extension is not a question of case", async (t) => {
+  const { closure } = await build({
+    "package.json": '{"name":"app","dependencies":{"p":"1"}}',
+    "main.js": 'require("p")',
+    "node_modules/p/package.json": '{"name":"p"}',
+    "node_modules/p/index.js": 'exports.load = () => import("./globals")',
+    "node_modules/p/globals.js": "",
+  });
+  t.deepEqual(
+    closure.diagnostics.map(({ code, severity }) => `${severity} ${code}`),
+    ["info unresolved-import"],
+  );
 });
 
 test("a link that leaves the project is refused", async (t) => {

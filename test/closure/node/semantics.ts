@@ -1024,4 +1024,110 @@ export const cases: readonly Case[] = [
       ...pkg("plugin", {}, { "index.js": 'module.exports="plugin"' }),
     },
   },
+
+  {
+    name: "imports by URL of what a folder holds",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import {readdir} from "node:fs/promises";import path from "node:path";import {pathToFileURL} from "node:url";for(const file of (await readdir(path.join(import.meta.dirname,"commands"))).sort()){const c=await import(pathToFileURL(path.join(import.meta.dirname,"commands",file)).href);console.log(file,c.default())}',
+      "commands/a.js": 'import {s} from "../s.mjs"; export default ()=>s',
+      "commands/b.mjs": "export default ()=>2",
+      "commands/package.json": '{"type":"module"}',
+      "s.mjs": 'export const s="s"',
+    },
+    since: 22,
+  },
+  {
+    name: "globs, from the working directory and from the code",
+    files: {
+      "main.js":
+        'const fs=require("fs"),path=require("path");const glob=(p,cwd)=>{const d=path.join(cwd,p.split("*")[0]);return fs.existsSync(d)?fs.readdirSync(d).map(f=>require(path.join(d,f))):[]};console.log(glob("lib/jobs/*.js",process.cwd()),require("./sub/s")(glob))',
+      "lib/jobs/a.js": 'module.exports="a"+require("../../x")',
+      "lib/jobs/b.js": 'module.exports="b"',
+      "sub/s.js": 'module.exports=glob=>glob("handlers/*.js",__dirname)',
+      "sub/handlers/h.js": 'module.exports="h"',
+      "x.js": 'module.exports="x"',
+    },
+  },
+  {
+    name: "comments that a tool reads",
+    files: {
+      "main.js":
+        '/** @api in the entry */\nconst fs=require("fs"),path=require("path");const read=f=>fs.readFileSync(f,"utf8").match(/\\/\\*\\* @api.*?\\*\\//g);console.log(read(`${__dirname}/main.js`),read("./routes/a.js"),require("./routes/a"))',
+      "routes/a.js": "/** @api of a */\nmodule.exports=1",
+    },
+  },
+  {
+    name: "a worker in a folder that a package is given",
+    files: {
+      "main.js": 'require("runner")(require("path").join(__dirname,"jobs"))',
+      "jobs/a.js": 'require("worker_threads").parentPort.postMessage(require("dep"))',
+      ...pkg(
+        "runner",
+        {},
+        {
+          "index.js":
+            'const fs=require("fs"),path=require("path"),{Worker}=require("worker_threads");const start=file=>new Worker(file).on("message",m=>console.log(m));module.exports=folder=>fs.readdirSync(folder).forEach(f=>start(path.resolve(folder,f)))',
+        },
+      ),
+      ...pkg("dep", {}, { "index.js": 'module.exports="dep"' }),
+    },
+  },
+
+  {
+    name: "CommonJS on disk that is imported by a computed URL",
+    entry: "main.mjs",
+    files: {
+      "main.mjs":
+        'import fs from "node:fs";import {load} from "p";const f=await load("a");console.log(f.default,f.x,fs.readFileSync(new URL("./node_modules/p/formats/a.js",import.meta.url),"utf8").length)',
+      ...pkg(
+        "p",
+        { type: "commonjs" },
+        {
+          "index.js":
+            'const path=require("path");const {pathToFileURL}=require("url");exports.load=n=>import(pathToFileURL(path.resolve(__dirname,"formats",n+".js")).href)',
+          "formats/a.js": "exports.x = require('./b'); // read as it is",
+          "formats/b.js": "module.exports=2",
+        },
+      ),
+    },
+  },
+
+  {
+    name: "a package named by the app that another one finds in the hoisted folder of a store",
+    entry: "apps/api/main.js",
+    files: {
+      "apps/api/package.json": '{"name":"api","dependencies":{"web":"1","view":"1"}}',
+      "apps/api/main.js": 'console.log(require("web")("view"), require("view"))',
+      "apps/api/node_modules/web": "-> ../../../node_modules/.pnpm/web@1.0.0/node_modules/web",
+      "apps/api/node_modules/view": "-> ../../../node_modules/.pnpm/view@1.0.0/node_modules/view",
+      "node_modules/.pnpm/node_modules/view": "-> ../view@1.0.0/node_modules/view",
+      "node_modules/.pnpm/web@1.0.0/node_modules/web/package.json": '{"name":"web","version":"1.0.0"}',
+      "node_modules/.pnpm/web@1.0.0/node_modules/web/index.js": "module.exports=n=>require(n)",
+      "node_modules/.pnpm/view@1.0.0/node_modules/view/package.json": '{"name":"view","version":"1.0.0"}',
+      "node_modules/.pnpm/view@1.0.0/node_modules/view/index.js": 'module.exports="view"',
+    },
+  },
+
+  {
+    name: "what a framework's own output names, and what it looks for in the folder it is given",
+    files: {
+      "package.json": '{"name":"app","dependencies":{"web":"1"}}',
+      "main.js":
+        'const path=require("path");const dir=path.join(__dirname);const config={"distDir":"./.out"};require("web").start({dir,config})',
+      ".out/package.json": '{"type":"commonjs"}',
+      ".out/BUILD_ID": "id",
+      ".out/server/page.js": 'module.exports="page"',
+      "public/a.txt": "public",
+      ...pkg(
+        "web",
+        {},
+        {
+          "index.js":
+            'const fs=require("fs"),path=require("path");exports.start=({dir,config})=>{const out=path.join(dir,config.distDir);console.log(fs.readFileSync(path.join(out,"BUILD_ID"),"utf8"),require(path.join(out,"server","page.js")),fs.readdirSync(path.join(dir,"public")))}',
+        },
+      ),
+    },
+  },
 ];

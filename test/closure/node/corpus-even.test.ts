@@ -1,0 +1,3 @@
+import { judge } from "../../support/corpus.ts";
+
+judge((at) => at % 2 === 0);

@@ -1,0 +1,3 @@
+import { shared } from "../shared.mjs";
+export const name = "a";
+export default () => shared;

@@ -1,0 +1,1 @@
+module.exports = () => ({ send: () => "sent", toString: () => "mail" });

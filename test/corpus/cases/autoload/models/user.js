@@ -1,0 +1,4 @@
+module.exports = (sequelize) =>
+  class User {
+    static s = sequelize;
+  };

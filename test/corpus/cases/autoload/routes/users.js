@@ -1,0 +1,3 @@
+module.exports = require("express")
+  .Router()
+  .get("/", (q, r) => r.json(["u"]));

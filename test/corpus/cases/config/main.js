@@ -1,0 +1,13 @@
+process.env.NODE_CONFIG_DIR = `${__dirname}/config`;
+const config = require("config");
+console.log(config.get("db.host"), config.get("name"));
+const convict = require("convict");
+const c = convict({ port: { format: "port", default: 1, env: "NOPE" } });
+c.loadFile(`${__dirname}/config/convict.json`);
+c.validate();
+console.log(c.get("port"));
+const { cosmiconfigSync } = require("cosmiconfig");
+console.log(cosmiconfigSync("corpus").search(__dirname)?.config);
+console.log(cosmiconfigSync("corpus").load(`${__dirname}/corpus.config.js`).config);
+console.log(require("rc")("corpus", { a: 1 }).a);
+console.log(require("dotenv").config({ path: `${__dirname}/settings.env`, quiet: true }).parsed);

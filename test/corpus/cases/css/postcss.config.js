@@ -1,0 +1,1 @@
+module.exports = { plugins: { autoprefixer: { overrideBrowserslist: ["last 20 versions"] }, cssnano: {} } };

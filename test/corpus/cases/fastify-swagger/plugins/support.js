@@ -1,0 +1,1 @@
+module.exports = require("fastify-plugin")(async (app) => app.decorate("fromPlugin", () => "plugin"));

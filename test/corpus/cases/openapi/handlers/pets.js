@@ -1,0 +1,1 @@
+module.exports = { list: (q, r) => r.json({ limit: q.query.limit }) };

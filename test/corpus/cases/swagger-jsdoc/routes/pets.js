@@ -1,0 +1,7 @@
+/**
+ * @openapi
+ * /pets:
+ *   get:
+ *     description: all pets
+ */
+module.exports = (app) => app.get("/pets", () => {});

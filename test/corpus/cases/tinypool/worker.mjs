@@ -1,0 +1,2 @@
+export default ({ a, b }) => a + b;
+export const multiply = ({ a, b }) => a * b;

@@ -1,0 +1,6 @@
+import { Column, Entity, PrimaryGeneratedColumn } from "typeorm";
+@Entity()
+export class Post {
+  @PrimaryGeneratedColumn() id!: number;
+  @Column({ type: "varchar" }) title!: string;
+}
