@@ -317,8 +317,6 @@ function packageFile(file: PackedFile, pack: string): PackageFile {
     path,
     mode,
     md5,
-    // Hard links share their bytes in the pack.
-    ...(size === 0 ? {} : { inode: String(offset) }),
     content: {
       digest,
       size,
