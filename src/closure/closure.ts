@@ -5,6 +5,7 @@ import { SlimError } from "../base/error.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
 import type { BaseImage } from "../sources/base/bases.ts";
 import { debianArchitecture } from "../sources/debian/architecture.ts";
+import type { DebianPackage } from "../sources/debian/package.ts";
 import type { Sources } from "../sources/sources.ts";
 import { type Binary, binaryClosure } from "./binary.ts";
 import { composeClosure } from "./compose.ts";
@@ -293,7 +294,9 @@ class System {
     if (taken === undefined) return [];
     const { named, direct } = this.#packages;
     const libraries = taken.packages.filter(({ name }) => !named.includes(name));
-    const data = libraries.filter(({ name }) => direct.includes(name));
+    const gaveLibrary = ({ files }: DebianPackage) =>
+      files.some((file) => isAddon(file.path) && taken.hasFile(file.path));
+    const data = libraries.filter((found) => direct.includes(found.name) && gaveLibrary(found));
     return [
       ...libraries.flatMap(checkLibraryScript),
       ...data.flatMap((found) => dataNotAdded(found, taken, this.ground)),

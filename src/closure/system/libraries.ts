@@ -192,7 +192,9 @@ async function encodings(
   placed: (path: string) => string,
 ): Promise<Diagnostic[]> {
   const libc = objects.find(({ elf }) => elf.soname === glibc);
-  if (libc === undefined || ground.has?.(path.posix.join(path.posix.dirname(libc.path), "gconv")) === true) return [];
+  if (libc === undefined) return [];
+  const modules = path.posix.join(path.posix.dirname(libc.path), "gconv");
+  if ([modules, `${modules}/gconv-modules`].some((place) => ground.has?.(place))) return [];
   if ((await mentioned(files, program, ["iconv_open"])).length === 0) return [];
   return [
     {
