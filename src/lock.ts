@@ -1,8 +1,10 @@
+import type { Context } from "./base/context.ts";
 import { SlimError } from "./base/error.ts";
+import { formatPlatform } from "./image/platform.ts";
 import { Cache, defaultCacheDir } from "./layer/cache.ts";
-import { plan } from "./plan/plan.ts";
+import { type Plan, plan } from "./plan/plan.ts";
 import { contextOf, type PlanCall, resolve } from "./resolve.ts";
-import { formatChange, isOlder, type LockChange, lockChanges } from "./sources/lock.ts";
+import { formatChange, isOlder, type LockChange, lockChanges, lockedArchitectures, readLock } from "./sources/lock.ts";
 
 export interface LockCall extends PlanCall {
   /** What is resolved anew although it is locked: `true` for everything, or names of packages, `node`, or `base`. */
@@ -15,14 +17,15 @@ export interface LockResult {
 }
 
 /**
- * Resolves what a build would take from outside, and writes `slim.lock` without building.
+ * Resolves what a build would take from outside, and writes `slim.lock` without building. Where no
+ * platform is asked for, those that the lock knows are resolved beside that of this machine.
  * @throws SlimError `LOCK` when a version would go back
  */
 export async function lock(call: LockCall = {}): Promise<LockResult> {
   const context = contextOf(call);
   const { update = false } = call;
   const cache = new Cache(call.cacheDir ?? defaultCacheDir(context.env));
-  const planned = await plan(context, call.cwd ?? process.cwd(), call, call.config);
+  const planned = await planLocked(context, call);
   const forget = update === true ? "all" : update === false ? [] : update;
   const { sources } = await resolve(context, cache, planned, { forget, registry: call.registry });
   const changes = lockChanges(sources.before, sources.lock);
@@ -35,4 +38,13 @@ export async function lock(call: LockCall = {}): Promise<LockResult> {
   }
   await sources.writeLock(planned.lockFile);
   return { lockFile: planned.lockFile, changes };
+}
+
+async function planLocked(context: Context, call: LockCall): Promise<Plan> {
+  const planFor = (options: PlanCall) => plan(context, call.cwd ?? process.cwd(), options, call.config);
+  const planned = await planFor(call);
+  const lock = planned.anyPlatform ? await readLock(planned.lockFile) : undefined;
+  if (lock === undefined) return planned;
+  const platforms = [...planned.targets.map(({ platform }) => formatPlatform(platform)), ...lockedArchitectures(lock)];
+  return planFor({ ...call, platform: platforms.join(",") });
 }

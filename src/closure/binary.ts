@@ -38,6 +38,7 @@ export async function binaryClosure(ground: Ground, cache: Cache, { file, trim }
   const needs = await takeLibraries(ground, {
     own: machineFiles(file),
     program,
+    byName: true,
     placing: (own) => {
       placed = underFolder(own);
       return placed;

@@ -5,6 +5,7 @@ import { SlimError } from "../base/error.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
 import type { BaseImage } from "../sources/base/bases.ts";
 import { debianArchitecture } from "../sources/debian/architecture.ts";
+import type { DebianPackage } from "../sources/debian/package.ts";
 import type { Sources } from "../sources/sources.ts";
 import { type Binary, binaryClosure } from "./binary.ts";
 import { composeClosure } from "./compose.ts";
@@ -18,8 +19,10 @@ import { FolderGround, type Ground, noGround } from "./system/ground.ts";
 import { ImageGround } from "./system/image-ground.ts";
 import { refuseProblems, takeLibraries } from "./system/libraries.ts";
 import { composeOnBase, isInBase, placeOnBase } from "./system/on-base.ts";
-import { missingInterpreters, type TakenPackages, takePackages } from "./system/packages.ts";
+import { dataNotAdded, missingInterpreters, type TakenPackages, takePackages } from "./system/packages.ts";
+import { takePlugins } from "./system/plugins.ts";
 import { rootfs } from "./system/rootfs.ts";
+import { checkLibraryScript } from "./system/scripts.ts";
 import type { Closure, ClosureEntry, ClosurePart } from "./types.ts";
 
 /** A Node.js app; the version of its target is known when the runtime has been found. */
@@ -109,8 +112,10 @@ async function closureOfNode(
 ): Promise<ProgramClosure> {
   const { platform, image } = system;
   const runtime = await findRuntime(sources, program.runtime, platform, image);
+  const hasProgram = (name: string) => system.hasProgram(name);
+  const target = { node: runtime.version, platform, libc: runtime.libc, hasProgram };
   const [app, part] = await Promise.all([
-    nodeClosure(context, { ...program, target: { node: runtime.version, platform, libc: runtime.libc } }, sources),
+    nodeClosure(context, { ...program, target }, sources),
     runtime.load(),
     system.takeDefaults(),
   ]);
@@ -153,9 +158,12 @@ async function closureOfPackaged(system: System, { entry }: PackagedProgram): Pr
   const closure = await system.compose([system.rootfs()]);
   if (!(await system.hasFile(closure, entry))) {
     const programs = [...closure.entries.keys()].filter((place) => /^\/usr\/s?bin\//.test(place)).slice(0, 12);
+    const owner = await system.dependencyWith(entry);
+    const there = programs.length === 0 ? undefined : `there are ${programs.join(", ")}`;
+    const hint = owner === undefined ? there : `--package ${owner} has it`;
     throw new SlimError("NOT_FOUND", "no package has the entry", {
       where: entry,
-      ...(programs.length === 0 ? {} : { hint: `there are ${programs.join(", ")}` }),
+      ...(hint === undefined ? {} : { hint }),
     });
   }
   const launch = { entrypoint: [entry], workdir: undefined, env: { PATH, SSL_CERT_FILE: system.certificates } };
@@ -187,7 +195,13 @@ class System {
         (await sources.debian.libraryPackage(architecture, path.posix.basename(name)).catch(() => undefined));
       return owner ? `Debian has it in ${owner}: --base debian brings it` : "ship it beside the program";
     };
-    const nothing = { scripts: [], diagnostics: [] };
+    const nothing: TakenPackages = {
+      named: [],
+      direct: [],
+      scripts: [],
+      diagnostics: [],
+      ownerOf: async () => undefined,
+    };
     if (libraries === "scratch") return new System(platform, noGround(hint), taken, nothing);
     if (typeof libraries === "object" && "folder" in libraries) {
       const ground = await FolderGround.open(libraries.folder, hint);
@@ -235,6 +249,11 @@ class System {
     await this.#taken.takeCertificates();
   }
 
+  /** A package that has a file and that those asked for depend on; undefined where none is known. */
+  async dependencyWith(place: string): Promise<string | undefined> {
+    return this.#packages.ownerOf(place).catch(() => undefined);
+  }
+
   /** Brings what a file of the image needs. @throws SlimError `CLOSURE` */
   async takeNeeds(own: LibraryFiles, program: string): Promise<void> {
     const needs = await takeLibraries(this.ground, { own, program });
@@ -245,6 +264,7 @@ class System {
   /** Everything together, with what was taken of the system. */
   async compose(parts: readonly ClosurePart[]): Promise<Closure> {
     const { ground, image } = this;
+    const plugins = await this.#takePlugins();
     const folder: ClosurePart[] = ground instanceof FolderGround ? [await ground.part()] : [];
     const isDebian = image?.isDebian ?? ground instanceof DebianGround;
     const debian =
@@ -253,7 +273,45 @@ class System {
     const closure = image === undefined ? composeClosure(this.platform, all) : composeOnBase(this.platform, image, all);
     const { scripts, diagnostics } = this.#packages;
     const missing = await missingInterpreters(scripts, (place) => this.hasFile(closure, place));
-    return { ...closure, diagnostics: [...closure.diagnostics, ...this.#diagnostics, ...diagnostics, ...missing] };
+    return {
+      ...closure,
+      diagnostics: [
+        ...closure.diagnostics,
+        ...this.#diagnostics,
+        ...diagnostics,
+        ...plugins,
+        ...this.#lacking(),
+        ...missing,
+      ],
+    };
+  }
+
+  /** Takes what libraries of Debian read while they run. */
+  async #takePlugins(): Promise<readonly Diagnostic[]> {
+    const { ground } = this;
+    if (this.#taken === undefined || !(ground instanceof DebianGround || ground instanceof ImageGround)) return [];
+    return takePlugins(this.#taken, ground, new Set(this.#packages.direct));
+  }
+
+  /** What the packages lack that gave libraries, once everything has been taken. */
+  #lacking(): readonly Diagnostic[] {
+    const taken = this.#taken;
+    if (taken === undefined) return [];
+    const { named, direct } = this.#packages;
+    const libraries = taken.packages.filter(({ name }) => !named.includes(name));
+    const gaveLibrary = ({ files }: DebianPackage) =>
+      files.some((file) => isAddon(file.path) && taken.hasFile(file.path));
+    const data = libraries.filter((found) => direct.includes(found.name) && gaveLibrary(found));
+    return [
+      ...libraries.flatMap(checkLibraryScript),
+      ...data.flatMap((found) => dataNotAdded(found, taken, this.ground)),
+    ];
+  }
+
+  /** Whether a package or the base has a program where others look for it. */
+  hasProgram(name: string): boolean {
+    const places = PATH.split(":").map((folder) => path.posix.join(folder, name));
+    return places.some((place) => this.#taken?.hasFile(place) || this.image?.has(place));
   }
 
   /** Whether the image of a closure has a file, links followed. */

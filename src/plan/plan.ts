@@ -22,6 +22,8 @@ import { findRoot, refusePlugAndPlay } from "./workspace.ts";
 export interface Plan {
   /** One for each platform, sorted by platform. */
   readonly targets: readonly Target[];
+  /** Whether nobody said for which platforms, and other ones could be built just as well. */
+  readonly anyPlatform: boolean;
   readonly ground: GroundRequest;
   readonly image: ImagePlan;
   /** Whose npm configuration counts. */
@@ -63,6 +65,7 @@ export async function plan(context: Context, cwd: string, given: BuildOptions, c
   const isBased = typeof ground.libraries === "object" && "image" in ground.libraries;
   return {
     targets: targets.toSorted((a, b) => compareStrings(formatPlatform(a.platform), formatPlatform(b.platform))),
+    anyPlatform: asked === undefined && project.kind !== "binary",
     ground,
     image: planImage(options, project.kind === "node" ? project.manifest : named(targets), context.env, isBased),
     folder: project.folder,
@@ -144,13 +147,18 @@ async function targetsOf(
   const platforms = asked ?? [platformOfArch(process.arch)];
   if (project.kind === "binary") return { targets: await planBinaries(project.files, options, asked), diagnostics: [] };
   if (project.kind === "node") return planNode(project, options, platforms, cwd);
-  refuseOptions(options, ["bare", "node", "trim"], "this is a program of a package");
+  refuseOptions(options, ["bare", "trim", ...forApps], "this is a program of a package");
   const program = { kind: "package", entry: path.posix.normalize(options.entry ?? "") } as const;
   return { targets: platforms.map((platform) => ({ platform, program })), diagnostics: [] };
 }
 
+/** What is said of the modules of a Node.js app. */
+const forApps = ["node", "mode", "include", "exclude", "external", "sourcemap"] as const;
+
 function refuseOptions(options: BuildOptions, names: readonly (keyof BuildOptions)[], why: string): void {
-  const given = names.find((name) => options[name] !== undefined && options[name] !== false);
+  const isGiven = (value: unknown) =>
+    value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
+  const given = names.find((name) => isGiven(options[name]));
   if (given !== undefined)
     throw new SlimError("CONFIG", `--${given} means nothing here: ${why}`, { where: `--${given}` });
 }
@@ -244,9 +252,16 @@ async function planBinaries(
   options: BuildOptions,
   asked: readonly Platform[] | undefined,
 ): Promise<readonly Target[]> {
-  refuseOptions(options, ["node"], "this is a binary");
+  refuseOptions(options, forApps, "this is a binary");
   if (files.length === 1) refuseOptions(options, ["entry"], "this is a binary");
   const named = options.entry === undefined ? files : files.filter((file) => path.basename(file) === options.entry);
+  if (named.length === 0) {
+    const names = [...new Set(files.map((file) => path.basename(file)))].sort(compareStrings);
+    throw new SlimError("NOT_FOUND", `there is no program ${options.entry}`, {
+      where: "--entry",
+      hint: `there are ${names.join(", ")}; for a program of a package, its whole path`,
+    });
+  }
   const byPlatform = new Map<string, { platform: Platform; file: string }>();
   for (const file of named) {
     const platform = await elfPlatform(file);

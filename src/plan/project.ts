@@ -73,12 +73,7 @@ export async function findProject(target: string, folder: string): Promise<Proje
     return { kind: "node", folder: real, manifest: await readManifest(real) };
   }
   if (await startsLikeElf(target)) return { kind: "binary", files: [await realpath(target)], folder };
-  if (!script.test(target)) {
-    throw new SlimError("CONFIG", "is not something slim can build", {
-      where: target,
-      hint: "point at a folder with a package.json, a JS/TS entry file, or an ELF binary",
-    });
-  }
+  if (!script.test(target)) throw await notBuildable(target);
   const file = await realpath(target);
   return nodeFile(file, path.dirname(file));
 }
@@ -145,17 +140,55 @@ async function findPrograms(folder: string, depth = 1): Promise<string[]> {
 }
 
 async function startsLikeElf(file: string): Promise<boolean> {
+  return (await startOf(file)).startsWith("\x7fELF");
+}
+
+/** The first bytes of a file, one character each. */
+async function startOf(file: string): Promise<string> {
   try {
     const handle = await open(file);
     try {
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0);
-      return bytesRead === 4 && buffer.toString("latin1") === "\x7fELF";
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(256), 0, 256, 0);
+      return buffer.toString("latin1", 0, bytesRead);
     } finally {
       await handle.close();
     }
   } catch (error) {
     throw ioError(error, file, "read");
   }
+}
+
+/** What people take for a program of Linux, by how it starts, and what to do instead. */
+const others: readonly { readonly start: RegExp; readonly what: string; readonly hint: string }[] = [
+  { start: /^$/, what: "is empty", hint: "has the build that makes it failed?" },
+  { start: /^MZ/, what: "is a program for Windows", hint: "build it for Linux" },
+  {
+    start: /^(?:[\xce\xcf]\xfa\xed\xfe|\xca\xfe\xba\xbe\0\0\0[^\x2d-\xff])/,
+    what: "is a program for macOS",
+    hint: "build it for Linux",
+  },
+  {
+    start: /^\0asm/,
+    what: "is WebAssembly, which needs a program that runs it",
+    hint: "point at the app that loads it",
+  },
+  { start: /^!<arch>/, what: "is a static library or a package", hint: "point at a program" },
+];
+
+async function notBuildable(file: string): Promise<SlimError> {
+  const start = await startOf(file);
+  const interpreter = /^#![ \t]*(\S[^\n]*)/.exec(start)?.[1];
+  if (interpreter !== undefined && !/\bnode\b/.test(interpreter)) {
+    return new SlimError("CONFIG", `is a script for ${interpreter}`, {
+      where: file,
+      hint: "slim builds Node.js apps and binaries; a program of Debian is added with --package",
+    });
+  }
+  const known = others.find((one) => one.start.test(start));
+  return new SlimError("CONFIG", known?.what ?? "is not something slim can build", {
+    where: file,
+    hint: known?.hint ?? "point at a folder with a package.json, a JS/TS entry file, or an ELF binary",
+  });
 }
 
 /** How the app is started, and how we know. */

@@ -3,9 +3,10 @@ import semver from "semver";
 import { ioError, SlimError, systemCode } from "../base/error.ts";
 import { compareStrings, writeAtomically } from "../base/files.ts";
 import type { BaseLock } from "./base/bases.ts";
+import { ociArchitecture } from "./debian/architecture.ts";
 import type { DebianLock } from "./debian/lock.ts";
 import { compareVersions } from "./debian/version.ts";
-import type { NodeLock } from "./node.ts";
+import { type NodeLock, runtimeArchitecture } from "./node.ts";
 import type { PackagesLock } from "./packages.ts";
 
 export const LOCK_NAME = "slim.lock";
@@ -88,6 +89,15 @@ export function forget(lock: Lock | undefined, names: readonly string[] | "all")
     ...(debian ? { debian: { ...debian, packages: Object.fromEntries(packages) } } : {}),
     ...(references.length > 0 && !names.includes("base") ? { bases: without(bases) } : {}),
   };
+}
+
+/** The architectures, as OCI calls them, of the platforms that a lock was made for. */
+export function lockedArchitectures({ node, debian }: Lock): readonly string[] {
+  const known = [
+    ...Object.keys(node?.packages ?? {}).map(runtimeArchitecture),
+    ...Object.keys(debian?.packages ?? {}).map(ociArchitecture),
+  ];
+  return [...new Set(known.filter((one) => one !== undefined))].sort(compareStrings);
 }
 
 /** A fact of a lock that is new, other or gone. */

@@ -45,6 +45,11 @@ const packages: Readonly<Record<string, string>> = {
   s390x: "node-linux-s390x",
 };
 
+/** The architecture, as OCI calls it, that a locked `package@version` is for. */
+export function runtimeArchitecture(locked: string): string | undefined {
+  return Object.entries(packages).find(([, name]) => locked.startsWith(`${name}@`))?.[0];
+}
+
 export interface NodeRuntimesOptions {
   readonly context: Context;
   readonly cache: Cache;

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { build } from "../../src/build.ts";
+import { type BuildResult, build } from "../../src/build.ts";
 import { cacheDir, canRun, compile, imageOf, runHere } from "../support/program-image.ts";
 import { failsWith } from "../support/slim-error.ts";
 import { hasTool } from "../support/tools.ts";
@@ -326,4 +326,65 @@ test.serial("what is missing or too old is told with the chain to it", async (t)
   compile(folder, ["sh", "-c", "echo 'int two(void); int main() { return two(); }' > d.c && gcc -o old d.c -L. -lz"]);
   const old = await failsWith(t, "CLOSURE", () => build({ path: "old", cwd: folder, cacheDir, dryRun: true }));
   t.regex(old, /libz\.so\.[0-9.]+ does not have SLIM_9: \/app\/old -> libz\.so\.1 \(/);
+});
+
+test.serial("what a program opens by name: beside it, of a package, or told", async (t) => {
+  if (!canRun(t) || !hasTool(t, "gcc")) return;
+  const main = (names: string) => `#include <dlfcn.h>
+int main() { const char *names[] = {${names}}; int found = 0;
+for (int i = 0; i < sizeof names / sizeof *names; i++) if (dlopen(names[i], RTLD_NOW)) found++; return found; }`;
+  const folder = await sources(t, {
+    "a.c": main('"$ORIGIN/../plugins/p.so", "libbeside.so", "libz.so.1"'),
+    "b.c": "int answer(void) { return 42; }",
+    "c.c": main('"%s/plugin.so"'),
+  });
+  for (const name of ["bin", "plugins"]) await mkdir(path.join(folder, name));
+  for (const name of ["p.so", "libbeside.so"]) compile(folder, ["gcc", "-shared", "-o", `plugins/${name}`, "b.c"]);
+  compile(folder, ["gcc", "-o", "bin/program", "a.c", "-Wl,-rpath,$ORIGIN/../plugins"]);
+  compile(folder, ["gcc", "-o", "bin/computed", "c.c"]);
+  const file = path.join(folder, "bin/program");
+  const opened = ({ diagnostics }: Pick<BuildResult, "diagnostics">) =>
+    diagnostics.filter(({ code }) => code === "opened-library").map((one) => `${one.file} ${one.message}`);
+  const alone = await imageOf(t, { path: file });
+  t.is((await alone.container.run()).code, 2);
+  t.deepEqual(opened(alone.result), [
+    "/app/bin/program can open libz.so.1 by name while it runs, which the image does not have",
+  ]);
+  const whole = await imageOf(t, { path: file, packages: ["zlib1g"] });
+  t.is((await whole.container.run()).code, 3);
+  t.deepEqual(opened(whole.result), []);
+  const computed = await build({ path: "bin/computed", cwd: folder, cacheDir, dryRun: true });
+  t.regex(opened(computed).join(), /can open %s\/plugin\.so by name/);
+});
+
+test.serial("what is no program of Linux is said in one line", async (t) => {
+  const folder = await sources(t, {
+    "a.exe": "MZ\x90\0",
+    "a.sh": "#!/bin/sh -e\necho\n",
+    "a.wasm": "\0asm\x01",
+    empty: "",
+    text: "text",
+    "liba.a": "!<arch>\n",
+  });
+  await writeFile(path.join(folder, "mac"), Buffer.from("cffaedfe0c000001", "hex"));
+  await writeFile(path.join(folder, "fat"), Buffer.from("cafebabe00000002", "hex"));
+  const said = async (name: string) => failsWith(t, "CONFIG", () => build({ path: name, cwd: folder, dryRun: true }));
+  t.regex(await said("a.exe"), /a program for Windows/);
+  t.regex(await said("mac"), /a program for macOS/);
+  t.regex(await said("fat"), /a program for macOS/);
+  t.regex(await said("a.sh"), /a script for \/bin\/sh -e \(/);
+  t.regex(await said("a.wasm"), /WebAssembly/);
+  t.regex(await said("empty"), /is empty/);
+  t.regex(await said("liba.a"), /a static library/);
+  t.regex(await said("text"), /not something slim can build/);
+});
+
+test.serial("options of Node.js apps are refused for binaries and packages", async (t) => {
+  if (!hasTool(t, "gcc")) return;
+  const folder = await sources(t, { "a.c": hello });
+  compile(folder, ["gcc", "-o", "program", "a.c"]);
+  const refused = (call: object) =>
+    failsWith(t, "CONFIG", () => build({ cwd: folder, cacheDir, dryRun: true, ...call }));
+  t.regex(await refused({ path: "program", include: ["*"] }), /--include means nothing here: this is a binary/);
+  t.regex(await refused({ packages: ["jq"], entry: "/usr/bin/jq", mode: "files" }), /--mode means nothing here/);
 });

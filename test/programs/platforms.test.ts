@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
@@ -7,7 +7,7 @@ import { build } from "../../src/build.ts";
 import type { Index } from "../../src/image/types.ts";
 import { cacheDir, canRun, compile, imageOf, runHere } from "../support/program-image.ts";
 import { failsWith } from "../support/slim-error.ts";
-import { hasTool } from "../support/tools.ts";
+import { hasTool, unpackedPackage } from "../support/tools.ts";
 import { Container } from "../support/unpacked-image.ts";
 
 async function emptyFolder(t: ExecutionContext): Promise<string> {
@@ -30,8 +30,8 @@ async function goPrograms(t: ExecutionContext): Promise<string> {
 }
 
 /** Runs a program of another machine in an unpacked image. */
-async function runEmulated(container: Container, command: readonly string[]): Promise<string> {
-  await copyFile("/usr/bin/qemu-aarch64-static", path.join(container.root, "qemu"));
+async function runEmulated(container: Container, command: readonly string[], machine = "aarch64"): Promise<string> {
+  await copyFile(`/usr/bin/qemu-${machine}-static`, path.join(container.root, "qemu"));
   return execFileSync("chroot", [container.root, "/qemu", ...command], { encoding: "utf8" });
 }
 
@@ -80,6 +80,8 @@ test.serial("binaries of several platforms: named, in any order, or found in a f
   const twice = await failsWith(t, "CONFIG", () => build({ ...common, path: "dist" }));
   t.regex(twice, /is for linux\/amd64, and so is .*--entry NAME/);
   t.is((await build({ ...common, path: "dist", entry: "program" })).digest, result.digest);
+  const nothing = await failsWith(t, "NOT_FOUND", () => build({ ...common, path: "dist", entry: "jq" }));
+  t.regex(nothing, /no program jq \(there are another, program/);
 });
 
 test.serial("a package for two platforms: each has its own libraries, and both run", async (t) => {
@@ -96,6 +98,30 @@ test.serial("a package for two platforms: each has its own libraries, and both r
   t.true(arm?.entries.has("/usr/lib/aarch64-linux-gnu/libc.so.6"));
   t.true(arm?.entries.has("/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1"));
 });
+
+for (const [machine, architecture, platform] of [
+  ["arm", "armhf", "linux/arm/v7"],
+  ["ppc64le", "ppc64el", "linux/ppc64le"],
+  ["s390x", "s390x", "linux/s390x"],
+] as const) {
+  test.serial(`${platform}: a program with its loader out of a sysroot`, async (t) => {
+    if (!canRun(t) || !hasTool(t, `qemu-${machine}-static`)) return;
+    const root = await unpackedPackage(t, `libc6-${architecture}-cross`);
+    if (root === undefined) return;
+    // The C library is a program too, which says its version; its loader is a file of its own.
+    const [own = ""] = await readdir(path.join(root, "usr"));
+    const sysroot = path.join(root, "usr", own);
+    const folder = await emptyFolder(t);
+    await copyFile(path.join(sysroot, "lib/libc.so.6"), path.join(folder, "program"));
+    const { container, result } = await imageOf(t, { cwd: folder, path: "program", sysroot, bare: true });
+    t.is(result.platforms[0]?.platform, platform);
+    t.regex(await runEmulated(container, ["/app/program"], machine), /^GNU C Library .* version 2\./);
+    const missing = await failsWith(t, "CLOSURE", () =>
+      build({ cwd: folder, cacheDir, path: "program", base: "scratch", bare: true, dryRun: true }),
+    );
+    t.regex(missing, /ld\S+ is missing: \/app\/program -> \S*ld/);
+  });
+}
 
 test.serial("a Node.js app for two platforms has one version of Node.js, and skopeo reads both", async (t) => {
   if (!hasTool(t, "skopeo")) return;

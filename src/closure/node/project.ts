@@ -19,7 +19,13 @@ export interface NodeProject {
   readonly name: string;
   readonly version?: string;
   /** `node` is an exact version, `libc` what it is made for: glibc when left out. */
-  readonly target: { readonly node: string; readonly platform: Platform; readonly libc?: Libc };
+  readonly target: {
+    readonly node: string;
+    readonly platform: Platform;
+    readonly libc?: Libc;
+    /** Whether a program of this name is found in the image. */
+    readonly hasProgram?: (name: string) => boolean;
+  };
   readonly mode: "bundle" | "files";
   /** Ship source maps of what is compiled, and have Node.js use them. */
   readonly sourcemap: boolean;

@@ -760,6 +760,7 @@ class Tracer {
         return;
       case "program":
         if (ask.program === "node" || ask.program.startsWith("/")) return;
+        if (this.#project.target.hasProgram?.(ask.program)) return;
         warn({
           code: "missing-program",
           message: `starts ${ask.program}, which the image does not have`,
@@ -1220,7 +1221,9 @@ class Tracer {
           { where, hint: "it works on macOS and Windows and breaks on Linux; write the name as the file has it" },
         );
       }
-      if (ask.certain && (own || certain.has(file)) && !this.#patchesLoader) {
+      // A configuration may be for a tool that the app does not run.
+      const runs = certain.has(file) || (own && !this.#configs.has(file));
+      if (ask.certain && runs && !this.#patchesLoader) {
         const split = splitSpecifier(ask.specifier);
         const isPath = split === undefined || split.name.startsWith("#");
         const hint = isPath ? "correct the path" : `npm install ${split.name}`;

@@ -67,6 +67,16 @@ export class DebianFiles {
     return this.#packages.has(name);
   }
 
+  /** Whether a file or link was taken. */
+  hasFile(place: string): boolean {
+    return this.#entries.has(place);
+  }
+
+  /** Those that gave a file, in the order they did. */
+  get packages(): readonly DebianPackage[] {
+    return [...this.#packages.values()];
+  }
+
   /** The roots that Mozilla trusts, in the one file that Debian's `update-ca-certificates` would make of them. */
   async takeCertificates(): Promise<void> {
     const found = await this.#debian.package(this.#architecture, "ca-certificates");
@@ -108,13 +118,13 @@ export class DebianFiles {
     for (const found of this.#packages.values()) this.#describe(found, isInBase);
     return {
       entries: [...this.#entries.values()],
-      components: [...this.#packages.values()].map(component),
+      components: this.packages.map(component),
       diagnostics: [],
     };
   }
 
   #undescribed(described: ReadonlySet<string>): DebianPackage | undefined {
-    return [...this.#packages.values()].find(({ name }) => !described.has(name));
+    return this.packages.find(({ name }) => !described.has(name));
   }
 
   /** Debian lets a package share the documentation folder of another one of the same source by a link. */
@@ -159,8 +169,8 @@ export class DebianFiles {
     } else {
       this.#checksums.get(found.name)?.set(file.path, file.md5);
       // No image of slim has setuid programs.
-      const inode = file.inode === undefined ? {} : { inode: `${found.name}:${file.inode}` };
-      const entry = { ...common, type: "file", mode: file.mode & 0o777, content: file.content, ...inode } as const;
+      const mode = file.mode & 0o777;
+      const entry = { ...common, type: "file", mode, content: file.content, ...sharing(file, mode) } as const;
       this.#set({ entry, ...about });
     }
   }
@@ -174,6 +184,15 @@ export class DebianFiles {
     const before = this.#entries.get(entry.entry.path);
     this.#entries.set(entry.entry.path, entry.reasons.reduce(withReason, { ...entry, reasons: before?.reasons ?? [] }));
   }
+}
+
+/**
+ * Files with the same bytes are one, as Debian's own hard links are: git alone has three programs twice.
+ * What scanners read stays a file of its own.
+ */
+function sharing({ path: place, content }: PackageFile & { type: "file" }, mode: number): { inode?: string } {
+  if (content.size === 0 || place.startsWith("/usr/share/doc/")) return {};
+  return { inode: `${content.digest} ${mode}` };
 }
 
 const plainFile = { type: "file", mode: 0o644, uid: 0, gid: 0 } as const;

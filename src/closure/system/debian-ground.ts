@@ -77,6 +77,11 @@ export class DebianGround implements PackageGround {
     else if (link !== undefined) await this.#taken.takeLink(link.owner, { path: place, target: link.target }, reason);
   }
 
+  /** What was taken is there for everybody. */
+  has(place: string): boolean {
+    return this.#taken.hasFile(place);
+  }
+
   async hint(problem: LibraryProblem): Promise<string> {
     if (problem.kind === "missing")
       return "Debian trixie does not have it; ship it beside the program, with an rpath of $ORIGIN";

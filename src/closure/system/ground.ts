@@ -22,7 +22,7 @@ export interface Ground {
   take(path: string, reason: Reason): Promise<void>;
   /** Puts a link into the image that the ground does not have, so that a loader without cache finds what it names. */
   link?(link: { readonly path: string; readonly target: string }, reason: Reason): void;
-  /** Whether the image has something at a path without anybody taking it. */
+  /** Whether the image has something at a path by now. */
   has?(path: string): boolean;
   /** What to do about what it does not have. */
   hint(problem: LibraryProblem): Promise<string>;

@@ -11,6 +11,7 @@ import {
   resolveLibraries,
 } from "../elf/resolve.ts";
 import { isMuslLoader, muslPathFile } from "../elf/search.ts";
+import { findTexts } from "../elf/strings.ts";
 import type { Reason } from "../types.ts";
 import type { Ground } from "./ground.ts";
 
@@ -29,17 +30,23 @@ export interface Needing {
   readonly program: string;
   /** Where in the image a path of `own` will be, once it is known which of these files come along. */
   readonly placing?: (own: readonly LoadedObject[]) => (path: string) => string;
+  /** Whether what files of `own` open by name is looked for as well: where it is at hand it is taken, else told. */
+  readonly byName?: boolean;
 }
 
 /**
  * Finds every library that `program` needs, as the target's loader would, and takes those of the
  * ground. What `own` has is for the caller to take.
  */
-export async function takeLibraries(ground: Ground, { own, program, placing }: Needing): Promise<Needs> {
+export async function takeLibraries(
+  ground: Ground,
+  { own, program, placing, byName = false }: Needing,
+): Promise<Needs> {
   const files = overlay([own, ground.files]);
   const about = { files, program, configured: ground.configured, missing: ground.missing.bind(ground) };
   const first = await resolveLibraries(about);
-  const opens = await openedByHabit(files, first);
+  const named = byName ? await openedByName(files, own, ground, first) : { opens: [], diagnostics: [] };
+  const opens = [...(await openedByHabit(files, first)), ...named.opens];
   const resolution = opens.length === 0 ? first : await resolveLibraries({ ...about, opens });
   const isOwn = async (place: string) => (await own.at(place)) !== undefined;
   const found: LoadedObject[] = [];
@@ -56,6 +63,7 @@ export async function takeLibraries(ground: Ground, { own, program, placing }: N
     own: found,
     problems: resolution.problems.map((problem) => ({ ...problem, message: message(problem, placed) })),
     diagnostics: [
+      ...named.diagnostics.map((one) => ({ ...one, file: placed(one.file ?? "") })),
       ...optionalLibraries(ground, resolution, placed),
       ...(await encodings(ground, files, program, resolution, placed)),
     ],
@@ -94,6 +102,62 @@ async function openedByHabit(files: LibraryFiles, { objects }: Resolution): Prom
   return [];
 }
 
+/** A text that names a library, perhaps in parts that the program fills in, and nothing else. */
+const libraryNames = /(?<=\0)[\w+./${}%-]+\.so(?:\.[0-9]+)*(?=\0)/g;
+
+/** What files of `own` that call dlopen name: opened where it is at hand, which is without asking anybody; else told. */
+async function openedByName(
+  files: LibraryFiles,
+  own: LibraryFiles,
+  ground: Ground,
+  { objects }: Resolution,
+): Promise<{ readonly opens: readonly Open[]; readonly diagnostics: readonly Diagnostic[] }> {
+  const opens: Open[] = [];
+  const diagnostics: Diagnostic[] = [];
+  const loaded = namesOf(objects);
+  for (const { path: from } of objects) {
+    if ((await own.at(from)) === undefined || (await mentioned(files, from, ["dlopen"])).length === 0) continue;
+    const found = await findFile(files, from);
+    const texts = (await found?.withReader((reader) => findTexts(reader, libraryNames))) ?? [];
+    const asked = texts.filter((name) => !loaded.has(name)).map((name) => ({ names: [name], from, optional: true }));
+    if (asked.length === 0) continue;
+    const about = { files, program: objects[0]?.path ?? from, configured: ground.configured };
+    const there = namesOf((await resolveLibraries({ ...about, opens: asked })).objects);
+    const isThere = ({ names: [name = ""] }: Open) => there.has(path.posix.basename(name));
+    opens.push(...asked.filter(isThere));
+    diagnostics.push(
+      ...notAtHand(
+        from,
+        asked.filter((one) => !isThere(one)).flatMap(({ names }) => names),
+      ),
+    );
+  }
+  return { opens, diagnostics };
+}
+
+function notAtHand(file: string, names: readonly string[]): Diagnostic[] {
+  if (names.length === 0) return [];
+  const more = names.length > 8 ? ` and ${names.length - 8} more` : "";
+  return [
+    {
+      code: "opened-library",
+      severity: "warning",
+      message: `can open ${names.slice(0, 8).join(", ")}${more} by name while it runs, which the image does not have`,
+      file,
+      hint: "if it does, add the Debian package with --package, or ship the library beside the program, with an rpath of $ORIGIN",
+    },
+  ];
+}
+
+function namesOf(objects: readonly LoadedObject[]): ReadonlySet<string> {
+  return new Set(
+    objects.flatMap(({ elf, path: place, links }) => [
+      elf.soname ?? "",
+      ...[place, ...links.map((link) => link.path)].map((one) => path.posix.basename(one)),
+    ]),
+  );
+}
+
 async function mentioned(files: LibraryFiles, place: string, symbols: readonly string[]): Promise<string[]> {
   const found = await findFile(files, place);
   return (await found?.withReader((reader) => mentionedSymbols(reader, place, symbols))) ?? [];
@@ -105,7 +169,7 @@ function optionalLibraries(
   { optional, objects }: Resolution,
   placed: (path: string) => string,
 ): Diagnostic[] {
-  const loaded = new Set(objects.flatMap(({ elf, path: place }) => [elf.soname ?? "", path.posix.basename(place)]));
+  const loaded = namesOf(objects);
   const folders = new Set(objects.map(({ path: place }) => path.posix.dirname(place)));
   const isThere = (soname: string) =>
     loaded.has(soname) || [...folders].some((folder) => ground.has?.(path.posix.join(folder, soname)) === true);
@@ -128,7 +192,9 @@ async function encodings(
   placed: (path: string) => string,
 ): Promise<Diagnostic[]> {
   const libc = objects.find(({ elf }) => elf.soname === glibc);
-  if (libc === undefined || ground.has?.(path.posix.join(path.posix.dirname(libc.path), "gconv")) === true) return [];
+  if (libc === undefined) return [];
+  const modules = path.posix.join(path.posix.dirname(libc.path), "gconv");
+  if ([modules, `${modules}/gconv-modules`].some((place) => ground.has?.(place))) return [];
   if ((await mentioned(files, program, ["iconv_open"])).length === 0) return [];
   return [
     {

@@ -1,6 +1,5 @@
 import path from "node:path";
 import type { Diagnostic } from "../../base/diagnostic.ts";
-import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
 import type { Debian } from "../../sources/debian/debian.ts";
 import type { DebianPackage, PackageFile } from "../../sources/debian/package.ts";
@@ -10,6 +9,7 @@ import { withContent } from "./content.ts";
 import type { DebianFiles } from "./debian-files.ts";
 import type { Ground, PackageGround } from "./ground.ts";
 import { refuseProblems, takeLibraries } from "./libraries.ts";
+import { checkScript } from "./scripts.ts";
 
 /** A program that another program runs: the file after `#!`. */
 export interface Script {
@@ -19,8 +19,14 @@ export interface Script {
 }
 
 export interface TakenPackages {
+  /** Those that were asked for. */
+  readonly named: readonly string[];
+  /** What these depend on. */
+  readonly direct: readonly string[];
   readonly scripts: readonly Script[];
   readonly diagnostics: readonly Diagnostic[];
+  /** The first of what they depend on that has a file. */
+  ownerOf(place: string): Promise<string | undefined>;
 }
 
 /**
@@ -39,7 +45,7 @@ export async function takePackages(
   const packages: DebianPackage[] = [];
   for (const name of names) {
     const found = await debian.package(architecture, name);
-    refuseScripts(found);
+    diagnostics.push(...checkScript(found));
     packages.push(found);
     await ground.show(name);
     await taken.takePackage(name, isForPrograms);
@@ -57,7 +63,20 @@ export async function takePackages(
   diagnostics.push(...packages.flatMap((found) => notAdded(found, taken, ground)));
   // The first of many programs of a package speaks for all.
   const first = diagnostics.find(({ code }) => code === "encodings");
-  return { scripts, diagnostics: diagnostics.filter((one) => one.code !== "encodings" || one === first) };
+  const direct = packages.flatMap(({ dependencies }) => dependencies.flat());
+  return {
+    named: names,
+    direct,
+    ownerOf: async (place) => {
+      for (const { name } of packages) {
+        const owner = await debian.dependencyWithFile(architecture, name, place);
+        if (owner !== undefined) return owner.name;
+      }
+      return undefined;
+    },
+    scripts,
+    diagnostics: diagnostics.filter((one) => one.code !== "encodings" || one === first),
+  };
 }
 
 /** `/bin` and the like, which other programs are called by. */
@@ -95,7 +114,11 @@ async function leadsSomewhere(files: LibraryFiles, found: DebianPackage, link: P
   return found.files.some((file) => file.path === target);
 }
 
-async function takeNeeds(ground: PackageGround, file: PackageFile & { type: "file" }): Promise<readonly Diagnostic[]> {
+/** The libraries of a program or plugin of a package. @throws SlimError `CLOSURE` for a program */
+export async function takeNeeds(
+  ground: PackageGround,
+  file: PackageFile & { type: "file" },
+): Promise<readonly Diagnostic[]> {
   const { linkage } = await withContent(file.content, (reader) => parseElf(reader, file.path));
   if (linkage === "other") return [];
   const needs = await takeLibraries(ground, { own: { at: async () => undefined }, program: file.path });
@@ -118,12 +141,12 @@ function interpreterOf(start: Uint8Array): string | undefined {
   return path.posix.basename(program) === "env" && first !== undefined ? first : program;
 }
 
-/** Packages that bring what scripts are most often run by. */
+/** Packages that bring what scripts are most often run by, as far as that is one. */
 const interpreters: Readonly<Record<string, string>> = {
   bash: "bash",
   lua: "lua5.4",
   perl: "perl-base",
-  python3: "python3",
+  python3: "python3-minimal",
   ruby: "ruby",
   sh: "dash",
   tclsh: "tcl",
@@ -178,10 +201,19 @@ function notAdded({ name, dependencies }: DebianPackage, taken: DebianFiles, gro
     {
       code: "package-dependency",
       severity: "info",
-      message: `package ${name} depends on ${list}, of which nothing was found to be needed`,
+      message: `package ${name} depends on ${list}, of which nothing is linked to`,
       hint: "add with --package what its programs use",
     },
   ];
+}
+
+/** What Debian names after a soname has libraries, of which those that are needed are in the image. */
+const libraryPackage = /^lib.*[0-9](?:t64)?$/;
+
+/** The same of a package that gave libraries: what it depends on but for other libraries, data mostly. */
+export function dataNotAdded(found: DebianPackage, taken: DebianFiles, ground: Ground): Diagnostic[] {
+  const dependencies = found.dependencies.filter((names) => !names.some((name) => libraryPackage.test(name)));
+  return notAdded({ ...found, dependencies }, taken, ground);
 }
 
 /**
@@ -189,18 +221,27 @@ function notAdded({ name, dependencies }: DebianPackage, taken: DebianFiles, gro
  * shells, what bug reports and package checks use, and how a system starts and tends a service.
  */
 const notForPrograms = [
+  "/etc/apparmor.d",
+  "/etc/bash_completion.d",
   "/etc/cron.d",
   "/etc/cron.daily",
   "/etc/init.d",
   "/etc/logrotate.d",
+  "/etc/ufw",
   "/usr/lib/systemd/system",
   "/usr/lib/systemd/user",
+  "/usr/lib/sysusers.d",
+  "/usr/lib/tmpfiles.d",
+  "/usr/lib/udev/rules.d",
+  "/usr/share/apport",
   "/usr/share/bash-completion",
   "/usr/share/bug",
   "/usr/share/doc",
   "/usr/share/doc-base",
   "/usr/share/fish",
+  "/usr/share/gdb",
   "/usr/share/info",
+  "/usr/share/initramfs-tools",
   "/usr/share/lintian",
   "/usr/share/locale",
   "/usr/share/man",
@@ -208,46 +249,6 @@ const notForPrograms = [
 ];
 
 /** Whether a file of a package belongs into an image. */
-function isForPrograms(file: string): boolean {
+export function isForPrograms(file: string): boolean {
   return !notForPrograms.some((folder) => file === folder || file.startsWith(`${folder}/`));
-}
-
-/**
- * Packages whose script does something that their programs do without, by the regular expression of
- * their names. Everything here was read in Debian trixie.
- */
-const harmless: readonly { readonly name: RegExp; readonly why: string }[] = [
-  { name: /^bash$/, why: "makes /bin/sh where there is none" },
-  { name: /^ca-certificates$/, why: "makes the bundle, as slim does" },
-  { name: /^dash$/, why: "tends to diversions of /bin/sh of earlier releases" },
-  { name: /^libc-bin$/, why: "makes nsswitch.conf, as slim does, and caches" },
-  { name: /^(?:lib)?python3[.\d]*(?:-minimal|-stdlib)?$/, why: "compiles modules ahead of time, makes local folders" },
-  { name: /^nginx-common$/, why: "sets the owner of log folders and the default site" },
-  { name: /^openssh-client$/, why: "gives ssh-agent a group" },
-  { name: /^openssl$/, why: "links the configuration of old releases" },
-  { name: /^postgresql-(?:common|client-common|\d+)$/, why: "makes an account, a folder and a database" },
-  { name: /^redis-tools$/, why: "makes an account and folders to log and store to" },
-  { name: /^tzdata$/, why: "asks for the local time zone; without the answer it is UTC" },
-];
-
-/** Commands that make what a program may need and the package does not hold: accounts, configuration, data. */
-const making =
-  /(?:^|[\s;&|(`])(?:addgroup|adduser|cat\s*>|chgrp|chown|cp|groupadd|install|ln|locale-gen|mkdir|mknod|mv|setcap|touch|ucf|update-(?:ca-certificates|icon-caches|mime-database|passwd)|useradd|usermod)(?=\s)/m;
-
-/** What debhelper writes into scripts by itself tends to services, which an image does not have. */
-const generated = /^# Automatically added by dh_.*?^# End automatically added section$/gms;
-
-/** @throws SlimError `DEBIAN` for a package whose script makes something that its programs may need */
-export function refuseScripts({ name, postinst = "" }: Pick<DebianPackage, "name" | "postinst">): void {
-  if (harmless.some((known) => known.name.test(name))) return;
-  const own = postinst.replace(generated, "").replace(/^\s*#.*$/gm, "");
-  const found = making.exec(own);
-  if (found === null) return;
-  throw new SlimError(
-    "DEBIAN",
-    `package ${name} needs its installation script, which slim does not run: it calls ${found[0].trim()}`,
-    {
-      hint: "take an image that has it installed for a base, or a package that works without",
-    },
-  );
 }

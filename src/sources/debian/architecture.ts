@@ -19,6 +19,11 @@ export function debianArchitecture(platform: Platform): string | undefined {
   return architectures[architecture]?.name;
 }
 
+/** The name of OCI for an architecture of Debian, or undefined where it has none. */
+export function ociArchitecture(architecture: string): string | undefined {
+  return Object.entries(architectures).find(([, { name }]) => name === architecture)?.[0];
+}
+
 /** @throws SlimError `PLATFORM` */
 export function libraryTriplet(architecture: string): string {
   const found = Object.values(architectures).find(({ name }) => name === architecture);

@@ -167,7 +167,9 @@ export class Debian {
       const entry = await this.#entry(architecture, name);
       if (entry === undefined) {
         if (this.#options.frozen) throw notLocked(`package ${name} (${architecture})`);
-        throw new SlimError("NOT_FOUND", `Debian trixie has no package ${name} for ${architecture}`);
+        throw new SlimError("NOT_FOUND", `Debian trixie has no package ${name} for ${architecture}`, {
+          hint: "check its name; of a virtual package, name one that provides it",
+        });
       }
       const found = describe(await this.#unpacked(entry), this.#options.cache);
       if (
@@ -315,8 +317,6 @@ function packageFile(file: PackedFile, pack: string): PackageFile {
     path,
     mode,
     md5,
-    // Hard links share their bytes in the pack.
-    ...(size === 0 ? {} : { inode: String(offset) }),
     content: {
       digest,
       size,

@@ -8,8 +8,8 @@ interface Common {
 }
 
 export type PackageFile =
-  /** `md5` as dpkg's `md5sums` files want it; files of a package with the same `inode` are hard links to one. */
-  | (Common & { readonly type: "file"; readonly content: Content; readonly md5: string; readonly inode?: string })
+  /** `md5` as dpkg's `md5sums` files want it. Hard links are files with the same content. */
+  | (Common & { readonly type: "file"; readonly content: Content; readonly md5: string })
   | (Common & { readonly type: "directory" })
   /** `target` as it is in the package. */
   | (Common & { readonly type: "symlink"; readonly target: string });

@@ -223,14 +223,21 @@ export class RegistryClient implements Store {
     options: PushOptions,
   ): Promise<readonly RegistryOutput[]> {
     const outputs: RegistryOutput[] = [];
-    for (const [first, ...more] of byRepository(refs)) {
-      const tags = tagsOf([first, ...more], tree);
-      const repository = this.#repository(context, first, "push");
-      const counts = await pushTree(repository, tree, tags, {
-        mountFrom: mountable(options.mountFrom ?? [], first),
-        parallel: this.#options.parallel ?? PARALLEL,
-      });
-      outputs.push({ type: "registry", ref: formatReference(first), digest: tree.descriptor.digest, ...counts });
+    const { digest } = tree.descriptor;
+    try {
+      for (const [first, ...more] of byRepository(refs)) {
+        const tags = tagsOf([first, ...more], tree);
+        const repository = this.#repository(context, first, "push");
+        const counts = await pushTree(repository, tree, tags, {
+          mountFrom: mountable(options.mountFrom ?? [], first),
+          parallel: this.#options.parallel ?? PARALLEL,
+        });
+        outputs.push({ type: "registry", ref: formatReference(first), digest, ...counts });
+      }
+    } catch (error) {
+      const done = outputs.map(({ ref }) => `${ref} has ${digest}`);
+      if (done.length > 0) context.report({ type: "warning", message: `what came before the failure stands: ${done}` });
+      throw error;
     }
     return outputs;
   }

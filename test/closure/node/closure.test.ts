@@ -43,6 +43,21 @@ test("a require of anything in the project's own folder is said, not guessed", a
   t.like(closure.diagnostics[0], { code: "unknown-require", severity: "warning", file: "main.js", line: 1 });
 });
 
+test("what only a tool's configuration lacks is a warning", async (t) => {
+  const { closure, paths } = await build({
+    "package.json": '{"name":"app","dependencies":{"tool":"1"}}',
+    "main.js": 'require("tool")',
+    "tool.config.js": '\nmodule.exports = require("not-installed")',
+    "node_modules/tool/package.json": '{"name":"tool","version":"1.0.0"}',
+    "node_modules/tool/index.js": "",
+  });
+  t.true(paths.includes("/app/tool.config.js"));
+  t.like(
+    closure.diagnostics.find(({ code }) => code === "unresolved-import"),
+    { severity: "warning", file: "tool.config.js", line: 2 },
+  );
+});
+
 test("reasons name file and line", async (t) => {
   const { bundle, closure } = await build({
     "main.js": '\n\nrequire("./a");\nrequire("fs").readFileSync(__dirname + "/d.txt")',

@@ -201,6 +201,18 @@ test("several registries in one call; a blob is opened once for each that lacks 
   });
 });
 
+test("a registry that fails after another took it: what stands is said", async (t) => {
+  await withRegistry({}, async (first) => {
+    const image = imageOf();
+    const context = contextOf();
+    const refs = [`${first.host}/a:1`, "127.0.0.1:1/a:1"];
+    await t.throwsAsync(client().push(context, image, refs), { code: "NETWORK" });
+    t.true(first.isWhole("a", "1"));
+    const warnings = context.events.flatMap((event) => (event.type === "warning" ? [event.message] : []));
+    t.deepEqual(warnings, [`what came before the failure stands: ${first.host}/a:1 has ${image.descriptor.digest}`]);
+  });
+});
+
 test("by digest: no tag is set, and a wrong digest is refused before anything is sent", async (t) => {
   await withRegistry({}, async (registry) => {
     const image = imageOf();
