@@ -4,7 +4,7 @@ import type { Diagnostic } from "../base/diagnostic.ts";
 import { ioError, SlimError } from "../base/error.ts";
 import { compareStrings, statOrUndefined } from "../base/files.ts";
 import { readJson } from "./config.ts";
-import { type Started, startOf } from "./start.ts";
+import { readScript, type Started } from "./start.ts";
 
 /** What a user points at, before anything is decided about it. */
 export type Project =
@@ -274,7 +274,7 @@ async function customaryEntry(folder: string): Promise<string | undefined> {
 
 /** @throws SlimError `CONFIG` where a script names a file that is not there, or a program that needs more than an image has */
 async function ofScript({ folder, manifest }: Project & { kind: "node" }, name: string): Promise<Entry | undefined> {
-  const started = startOf(manifest.scripts ?? {}, name);
+  const started = readScript(manifest.scripts ?? {}, name);
   if (started === undefined) return undefined;
   const { run, leftOut, ...how } = started;
   const diagnostics = leftOut.map(({ what, hint }) => said("start-script-part", `the ${name} script ${what}`, hint));

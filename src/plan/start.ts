@@ -38,7 +38,7 @@ const valued =
 const DEEPEST = 10;
 
 /** Reads a script as a shell would; undefined where only a shell can say what it runs. */
-export function startOf(scripts: Scripts, name: string, depth = 0): Started | undefined {
+export function readScript(scripts: Scripts, name: string, depth = 0): Started | undefined {
   const script = scripts[name];
   return script === undefined || depth > DEEPEST ? undefined : commands(scripts, script, depth);
 }
@@ -83,7 +83,7 @@ function program(scripts: Scripts, name: string, rest: readonly string[], depth:
 
 function node(scripts: Scripts, words: readonly string[], depth: number): Started | undefined {
   const { count, run, ...options } = nodeOptionsOf(words);
-  if (run !== undefined) return startOf(scripts, run, depth + 1);
+  if (run !== undefined) return readScript(scripts, run, depth + 1);
   const [file, ...args] = words.slice(count);
   return file === undefined ? undefined : { ...nothing, ...options, run: { file }, args };
 }
@@ -142,7 +142,7 @@ function manager(scripts: Scripts, name: string, words: readonly string[], depth
   if (scripts[script] === undefined) {
     return name === "npm" || verb === "run" ? undefined : command(scripts, [verb, ...rest], depth + 1);
   }
-  const started = startOf(scripts, script, depth + 1);
+  const started = readScript(scripts, script, depth + 1);
   return started && { ...started, args: [...started.args, ...(rest.includes("--") ? given : [])] };
 }
 
