@@ -30,8 +30,7 @@ const cases = [
   {
     name: "esbuild alone",
     runs: values.runs,
-    run: () =>
-      measure(process.execPath, [esbuild, entry, "--bundle", "--minify", "--platform=node", `--outfile=${out}.js`]),
+    run: () => measure(esbuild, [entry, "--bundle", "--minify", "--platform=node", `--outfile=${out}.js`]),
   },
   {
     name: "slim build, cold (downloads included)",
