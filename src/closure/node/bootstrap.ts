@@ -90,6 +90,14 @@ function (require, own, bytes) {
     if (first === 35) return folder === undefined ? undefined : internal(request, folder, "require");
     return paths ? bare(request, paths, "require") : undefined;
   };
+  // Asked once for every module, and the same for all of a folder.
+  const nodeModulePaths = Module._nodeModulePaths;
+  const ways = new Map();
+  Module._nodeModulePaths = function (from) {
+    let known = ways.get(from);
+    if (known === undefined) ways.set(from, (known = Reflect.apply(nodeModulePaths, this, [from])));
+    return known.slice();
+  };
   const resolveFilename = Module._resolveFilename;
   Module._resolveFilename = function (request, parent, isMain, options) {
     if (typeof request === "string") {
