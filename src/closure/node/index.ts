@@ -7,6 +7,7 @@ import { digestOf } from "../../image/digest.ts";
 import type { Content } from "../../layer/entry.ts";
 import type { BundledModule, ClosureEntry, Component, LayerName, Reason } from "../types.ts";
 import { commonJsStub, moduleStub } from "./bootstrap.ts";
+import type { Module } from "./module.ts";
 import { namesOf } from "./names.ts";
 import { type Lead, type PackedFile, writePack } from "./pack.ts";
 import { splitSpecifier } from "./packages.ts";
@@ -14,7 +15,7 @@ import { prelude, withPrelude } from "./prelude.ts";
 import { APP, type NodeClosure, type NodeProject } from "./project.ts";
 import { hasRegisterHooks } from "./resolve.ts";
 import { parse, strip } from "./syntax.ts";
-import { type Module, type NodeSources, type Trace, trace } from "./trace.ts";
+import { type NodeSources, type Trace, trace } from "./trace.ts";
 
 export type { NodeClosure, NodeProject } from "./project.ts";
 

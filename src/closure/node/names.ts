@@ -1,6 +1,7 @@
 import { initSync, parse } from "cjs-module-lexer";
 import { compareStrings } from "../../base/files.ts";
-import type { Module, Trace } from "./trace.ts";
+import type { Module } from "./module.ts";
+import type { Trace } from "./trace.ts";
 
 let ready = false;
 

@@ -125,3 +125,7 @@ export function splitSpecifier(specifier: string): { readonly name: string; read
   if (match?.[1] === undefined) return undefined;
   return { name: match[1], subpath: `.${match[2] ?? ""}` };
 }
+
+/** What a package has for people and tools: documentation, declarations, headers and source maps. */
+export const forPeople =
+  /\.(?:md|map|d\.[cm]?ts|tsbuildinfo|hp?p?|gypi?|pc|a)$|(?:^|\/)(?:licen[cs]e|notice|changelog)[^/]*$/i;
