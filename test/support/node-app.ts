@@ -4,13 +4,13 @@ import { type NodeClosure, type NodeProject, nodeClosure } from "../../src/closu
 import { nodeVersion, quiet, type Ran, runIsolated, withFolder, writeEntries } from "./image-run.ts";
 
 /** Files of a small app, by path; `-> target` is a symbolic link. */
-export type Files = Readonly<Record<string, string>>;
+export type Files = Readonly<Record<string, string | Uint8Array>>;
 
 export function writeFiles(folder: string, files: Files): void {
   for (const [name, text] of Object.entries(files)) {
     const file = path.join(folder, name);
     mkdirSync(path.dirname(file), { recursive: true });
-    if (text.startsWith("-> ")) symlinkSync(text.slice(3), file);
+    if (typeof text === "string" && text.startsWith("-> ")) symlinkSync(text.slice(3), file);
     else writeFileSync(file, text);
   }
 }

@@ -175,9 +175,9 @@ function machineOf(bytes: Buffer): number | undefined {
   return bytes[5] === 2 ? bytes.readUInt16BE(18) : bytes.readUInt16LE(18);
 }
 
-/** musl's C library has its own soname. */
+/** What is linked on Alpine has the soname of its C library, what Rust and musl-gcc link that of musl itself. */
 function isMusl(bytes: Buffer): boolean {
-  return bytes.includes("libc.musl-");
+  return bytes.includes("libc.musl-") || (bytes.includes("\0libc.so\0") && !isGlibc(bytes));
 }
 
 function isGlibc(bytes: Buffer): boolean {

@@ -13,6 +13,7 @@ import { ANY, type Imported, type Paths, type Place } from "./evaluate.ts";
 import { Extras, type Preload } from "./extras.ts";
 import { Failures } from "./failures.ts";
 import { Files } from "./files.ts";
+import { Libraries } from "./libraries.ts";
 import { isCode, Loader } from "./load.ts";
 import type { Edge, Module } from "./module.ts";
 import type { Packages } from "./packages.ts";
@@ -74,6 +75,7 @@ class Tracer {
   readonly #uses: Uses;
   readonly #failures: Failures;
   readonly #carriers: Carriers;
+  readonly #libraries: Libraries;
   readonly #extras: Extras;
   readonly #specifiers: Specifiers;
   readonly #files: Files;
@@ -100,6 +102,7 @@ class Tracer {
     this.#uses = new Uses(site, say);
     this.#failures = new Failures(site, say);
     this.#carriers = new Carriers(site, this.#uses, this.#failures, say, published);
+    this.#libraries = new Libraries(site, this.#uses);
     this.#extras = new Extras(site, this.#uses, this.#carriers, say);
     this.#specifiers = new Specifiers(site, this.#uses, this.#carriers, this.#failures, say);
     this.#files = new Files(site, this.#uses, this.#failures, say);
@@ -153,6 +156,7 @@ class Tracer {
 
   async #load(file: string, soft: boolean): Promise<void> {
     const kind = file.endsWith(".json") ? "json" : file.endsWith(".node") ? "addon" : undefined;
+    if (kind === "addon") await this.#libraries.bring(file);
     if (kind !== undefined) this.#modules.set(file, { file, kind, edges: [] });
     else if (isCode(file) || this.#uses.all.get(file)?.module) await this.#loadCode(file, soft);
   }

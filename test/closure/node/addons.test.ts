@@ -1,6 +1,7 @@
 import test from "ava";
 import { SlimError } from "../../../src/base/error.ts";
 import type { NodeProject } from "../../../src/closure/node/index.ts";
+import { buildElf } from "../../support/elf-builder.ts";
 import { withFolder } from "../../support/image-run.ts";
 import { closureOf, type Files, writeFiles } from "../../support/node-app.ts";
 
@@ -110,6 +111,33 @@ test("an addon of the app itself, by its path", async (t) => {
   t.like((await trace(guarded)).diagnostics, [{ code: "foreign-addon", line: 1 }]);
 });
 
+test("libraries of the project come with the addons that need them, as the loader finds them", async (t) => {
+  const folder = "node_modules/n/lib";
+  const files = {
+    "main.js": 'require("n")',
+    "node_modules/n/package.json": '{"name":"n","gypfile":true}',
+    "node_modules/n/index.js": 'module.exports = require("./lib/n.node")',
+    [`${folder}/n.node`]: buildElf({ needed: ["libone.so.1", "libc.so.6"], runpath: "$ORIGIN/" }),
+    [`${folder}/libone.so.1`]: "-> libone.so.1.2",
+    [`${folder}/libone.so.1.2`]: buildElf({ soname: "libone.so.1", needed: ["libtwo.so"], rpath: "$ORIGIN/../deps" }),
+    [`${folder}/libc.so.6`]: buildElf({ soname: "libc.so.6" }),
+    "node_modules/n/deps/libtwo.so": buildElf({ soname: "libtwo.so" }),
+    "node_modules/n/deps/libthree.so": buildElf({ soname: "libthree.so" }),
+  };
+  await withFolder(async (root) => {
+    writeFiles(root, { "package.json": '{"name":"app"}', ...files });
+    const { entries } = await closureOf(root, "main.js", { target: linux("amd64") });
+    const libraries = entries.filter(({ entry }) => entry.path.includes(".so"));
+    t.deepEqual(
+      libraries.map(({ entry, reasons }) => [entry.path, entry.type, reasons.map(({ kind, from }) => [kind, from])]),
+      [
+        ["/app/node_modules/n/deps/libtwo.so", "file", [["DT_NEEDED", "/app/node_modules/n/lib/libone.so.1.2"]]],
+        ["/app/node_modules/n/lib/libone.so.1", "file", [["DT_NEEDED", "/app/node_modules/n/lib/n.node"]]],
+      ],
+    );
+  });
+});
+
 test("an addon for another system, C library or ABI of Node.js is an error that says which", async (t) => {
   const why = async (file: string, text: string, more: Files = {}) => {
     const files = { ...compiled, "main.js": 'require("n")', "node_modules/n/build/Release/n.node": "", ...more };
@@ -120,6 +148,7 @@ test("an addon for another system, C library or ABI of Node.js is an error that 
   t.is(await why("build/Release/n.node", "\u00cf\u00fa mach-o"), "build/Release/n.node is not for Linux");
   t.is(await why("prebuilds/win32-x64/n.node", "MZ"), "prebuilds/win32-x64/n.node is for win32");
   t.is(await why("build/Release/n.node", addon(x64, "libc.musl-x86_64.so.1")), "build/Release/n.node is for musl");
+  t.is(await why("build/Release/n.node", addon(x64, "\0libc.so\0")), "build/Release/n.node is for musl");
   t.is(
     await why("build/Release/n.node", addon(x64, "node_register_module_v115\0")),
     "build/Release/n.node is built for Node.js 20 (ABI 115, not 137)",
