@@ -1,7 +1,8 @@
 import type * as acorn from "acorn";
-import { ANY, Evaluator, type Imported, nameOf, type Paths, type Place, type Source } from "./evaluate.ts";
+import { ANY, Evaluator, type Imported, nameOf, type Paths, type Place } from "./evaluate.ts";
 import { exportsOf } from "./exports.ts";
 import { isBuiltin } from "./resolve.ts";
+import { Scopes } from "./scopes.ts";
 import { children, type Syntax } from "./syntax.ts";
 
 /** One thing that a file's code asks for. Patterns may hold ANY. */
@@ -77,15 +78,12 @@ interface State {
   readonly guarded: boolean;
   /** Inside an expression whose path has been taken as a whole. */
   readonly taken: boolean;
-  /** `require` is a parameter here: a bundle inside the file. */
-  readonly shadowed: boolean;
 }
 
 class Analysis {
   readonly #tree: acorn.Node;
   readonly #file: string;
   readonly #asks: Found[] = [];
-  readonly #sources = new Map<string, Source[]>();
   readonly #evaluator: Evaluator;
   /** Paths cost time to look for, and most files have none. */
   readonly #paths: boolean;
@@ -113,17 +111,15 @@ class Analysis {
       /__dirname|__filename|import\.meta|createRequire|\.resolve\b|\bfs\b|child_process|\.cwd\b|Worker|module\./.test(
         syntax.text,
       );
-    this.#evaluator = new Evaluator(place, this.#sources);
+    this.#evaluator = new Evaluator(place, new Scopes(syntax.tree as acorn.Program));
   }
 
   run(): Analyzed {
-    this.#collect(this.#tree as acorn.AnyNode);
     this.#visit(this.#tree as acorn.AnyNode, {
       nested: false,
       inside: false,
       guarded: false,
       taken: false,
-      shadowed: false,
     });
     const styles = new Set(this.#asks.flatMap((ask) => (ask.type === "unknown" ? [ask.style] : [])));
     for (const style of styles) {
@@ -145,51 +141,6 @@ class Analysis {
       if (known.length > 0) paths[one.name] = known;
     }
     return paths;
-  }
-
-  #add(name: string, source: Source): void {
-    const list = this.#sources.get(name);
-    if (list === undefined) this.#sources.set(name, [source]);
-    else list.push(source);
-  }
-
-  #collect(node: acorn.AnyNode): void {
-    switch (node.type) {
-      case "ImportDeclaration": {
-        const specifier = String(node.source.value);
-        for (const item of node.specifiers) {
-          const member =
-            item.type === "ImportSpecifier"
-              ? item.imported.type === "Identifier"
-                ? item.imported.name
-                : String(item.imported.value)
-              : undefined;
-          this.#add(item.local.name, { type: "import", specifier, member });
-        }
-        break;
-      }
-      case "VariableDeclarator":
-        if (node.init) this.#assign(node.id, node.init);
-        break;
-      case "AssignmentExpression":
-        if (node.operator === "=" || node.operator === "??=" || node.operator === "||=")
-          this.#assign(node.left, node.right);
-        break;
-      case "FunctionDeclaration":
-        if (node.id) this.#add(node.id.name, { type: "function", body: node.body });
-        break;
-    }
-    for (const child of children(node)) this.#collect(child);
-  }
-
-  #assign(target: acorn.AnyNode, value: acorn.Expression): void {
-    if (target.type === "Identifier") this.#add(target.name, { type: "expression", node: value });
-    if (target.type !== "ObjectPattern") return;
-    for (const property of target.properties) {
-      if (property.type !== "Property" || property.key.type !== "Identifier" || property.value.type !== "Identifier")
-        continue;
-      this.#add(property.value.name, { type: "member", node: value, member: property.key.name });
-    }
   }
 
   #visit(node: acorn.AnyNode, state: State): void {
@@ -221,15 +172,12 @@ class Analysis {
       case "FunctionDeclaration":
       case "FunctionExpression":
       case "ArrowFunctionExpression": {
-        const shadowed =
-          state.shadowed || node.params.some((param) => param.type === "Identifier" && param.name === "require");
         const called = this.#called.has(node);
         return {
           nested: state.nested || !called,
           inside: state.inside || !called,
           guarded: state.guarded,
           taken: false,
-          shadowed,
         };
       }
       case "ThrowStatement":
@@ -279,7 +227,7 @@ class Analysis {
     this.#called.add(node.callee);
     const callees = this.#paths || node.callee.type === "Identifier" ? this.#evaluator.values(node.callee) : [];
     for (const callee of callees) {
-      if (callee.is === "require" && !state.shadowed && first !== undefined) {
+      if (callee.is === "require" && first !== undefined) {
         this.#named("require", first, node, callee.guessed ? { ...state, guarded: true } : state, callee.from);
         return { ...state, taken: true };
       }

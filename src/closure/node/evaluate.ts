@@ -1,6 +1,7 @@
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type * as acorn from "acorn";
+import type { Scopes, Source } from "./scopes.ts";
 
 /** Stands for text that only a run can know, inside a pattern. */
 export const ANY = "\u001a";
@@ -33,15 +34,6 @@ export interface Place {
 export type Paths = Readonly<Record<string, readonly string[]>>;
 export type Imported = Readonly<Record<string, Paths>>;
 
-/** Where a name gets its values from, anywhere in the file: scopes are not told apart, every value is a candidate. */
-export type Sources = ReadonlyMap<string, readonly Source[]>;
-export type Source =
-  | { readonly type: "expression"; readonly node: acorn.AnyNode }
-  /** `const { member } = expression`. */
-  | { readonly type: "member"; readonly node: acorn.AnyNode; readonly member: string }
-  | { readonly type: "import"; readonly specifier: string; readonly member: string | undefined }
-  | { readonly type: "function"; readonly body: acorn.AnyNode };
-
 /** More alternatives than this are not followed: such code builds names from data. */
 const MOST = 16;
 /** The stack's limit, not one of sense: what is cut off here would stay unknown wherever else it is used. */
@@ -50,13 +42,13 @@ const DEEPEST = 256;
 /** Computes what can be known about an expression without running it: strings, paths, URLs and modules of Node.js. */
 export class Evaluator {
   readonly #place: Place;
-  readonly #sources: Sources;
+  readonly #scopes: Scopes;
   readonly #known = new Map<acorn.Node, readonly Value[]>();
   #depth = 0;
 
-  constructor(place: Place, sources: Sources) {
+  constructor(place: Place, scopes: Scopes) {
     this.#place = place;
-    this.#sources = sources;
+    this.#scopes = scopes;
   }
 
   values(node: acorn.AnyNode): readonly Value[] {
@@ -104,7 +96,7 @@ export class Evaluator {
       case "TemplateLiteral":
         return this.#template(node);
       case "Identifier":
-        return this.#identifier(node.name);
+        return this.#identifier(node.name, node);
       case "MetaProperty":
         return node.meta.name === "import" ? [builtin("import.meta")] : [];
       case "MemberExpression":
@@ -160,12 +152,10 @@ export class Evaluator {
     return texts.length === 0 ? [ANY] : [...texts];
   }
 
-  #identifier(name: string): readonly Value[] {
-    const sources = this.#sources.get(name) ?? [];
-    const values = sources.length > 4 * MOST ? [] : sources.flatMap((source) => this.#source(source));
-    // Bundled polyfills declare these names for themselves, and the rest of the file means Node.js's.
-    const everywhere = name === "process" || name === "globalThis" || name === "global";
-    return sources.length === 0 || everywhere ? [...values, ...this.#free(name)] : values;
+  #identifier(name: string, { start }: acorn.AnyNode): readonly Value[] {
+    const sources = this.#scopes.sources(name, start);
+    if (sources === undefined) return this.#free(name);
+    return sources.length > 4 * MOST ? [] : sources.flatMap((source) => this.#source(source));
   }
 
   /** A name that the file does not declare. */
@@ -192,7 +182,7 @@ export class Evaluator {
       case "expression":
         return this.values(source.node);
       case "member":
-        return this.values(source.node).flatMap((value) => this.#memberOf(value, source.member));
+        return this.#source(source.of).flatMap((value) => this.#memberOf(value, source.member));
       case "import":
         return [builtin(source.specifier)].flatMap((value) =>
           source.member === undefined ? [value] : this.#memberOf(value, source.member),
@@ -256,7 +246,7 @@ export class Evaluator {
     const [inner] = args;
     if (inner !== undefined && wrapper.test(nameOf(node.callee))) return this.values(inner);
     if (node.callee.type === "Identifier" && node.callee.name === "eval" && inner !== undefined) {
-      return this.texts(inner).flatMap((name) => (/^\w+$/.test(name) ? this.#identifier(name) : []));
+      return this.texts(inner).flatMap((name) => (/^\w+$/.test(name) ? this.#identifier(name, node) : []));
     }
     return this.values(node.callee).flatMap((callee) => {
       if (callee.is === "function") return this.#returned(callee.body);

@@ -83,8 +83,9 @@ export class Texts {
     const last = glob.slice(glob.lastIndexOf("/") + 1);
     // `*.entity.js` says what is meant, `*.js` only does so in a folder.
     const telling = /[\w-]+[.*{]/.test(last) || !/\.\{?\*?[cm]?[jt]s/.test(last);
-    if (!/^[\w./*{},@-]+$/.test(glob) || !/[./]/.test(glob) || glob === last || (/^(?:\.\/)?\*/.test(glob) && !telling))
-      return;
+    // `*/*` names nothing; it is a media type.
+    if (!/^[\w./*{},@-]+$/.test(glob) || !/\w/.test(glob) || !/[./]/.test(glob) || glob === last) return;
+    if (/^(?:\.\/)?\*/.test(glob) && !telling) return;
     for (const base of new Set([folder, path.dirname(from)])) {
       const start = path.join(base, glob.slice(0, glob.search(/[*{]/)).replace(/[^/]*$/, ""));
       if (!isWithin(start, root) || start.includes("node_modules")) continue;

@@ -43,6 +43,20 @@ test("a require of anything in the project's own folder is said, not guessed", a
   t.like(closure.diagnostics[0], { code: "unknown-require", severity: "warning", file: "main.js", line: 1 });
 });
 
+test("a name means what is in force where it is used, not what has the name elsewhere", async (t) => {
+  const { closure } = await build({
+    "main.js":
+      'const { exec } = require("child_process"); const f = () => { const x = "nonsense"; return x }; f((x) => exec(x))',
+  });
+  t.deepEqual(closure.diagnostics, []);
+});
+
+test("a media type is not a glob", async (t) => {
+  const { closure, paths } = await build({ "main.js": 'console.log({ accept: "*/*" })', "other/a.txt": "" });
+  t.deepEqual(paths, ["/app/.main.pack", "/app/main.js", "/app/package.json"]);
+  t.deepEqual(closure.diagnostics, []);
+});
+
 test("what only a tool's configuration lacks is a warning", async (t) => {
   const { closure, paths } = await build({
     "package.json": '{"name":"app","dependencies":{"tool":"1"}}',

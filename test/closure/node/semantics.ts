@@ -1130,4 +1130,60 @@ export const cases: readonly Case[] = [
       ),
     },
   },
+
+  // -- names in their scopes
+  {
+    name: "a parameter is not the constant of its name elsewhere",
+    files: {
+      "main.js": 'console.log(require("p").load(["de", "en"][1]), require("p").name)',
+      ...pkg(
+        "p",
+        {},
+        {
+          "index.js":
+            'function other(){const name="nothing";return name}exports.load=function(name){return require("./lang/"+name)};exports.name=other()',
+          "lang/de.js": 'module.exports="de"',
+          "lang/en.js": 'module.exports="en"',
+        },
+      ),
+    },
+  },
+  {
+    name: "require and path in a function are not those of the file",
+    files: {
+      "main.js": 'console.log(require("p"))',
+      ...pkg(
+        "p",
+        {},
+        {
+          "index.js":
+            'const path=require("path");function own(path){const require=n=>n+path;return require("x")}class A{static{var path=1}}try{throw 2}catch(path){}for(const path of [3]);module.exports=[own("y"),require("./a"),require("fs").readFileSync(path.join(__dirname,"a.txt"),"utf8")]',
+          "a.js": "module.exports=1",
+          "a.txt": "text",
+        },
+      ),
+    },
+  },
+  {
+    name: "var, functions and assignments reach where they are in force",
+    files: {
+      "main.js": 'console.log(require("p"))',
+      ...pkg(
+        "p",
+        {},
+        {
+          "index.js": `const fs=require("fs");let later;{var hoisted=__dirname+"/var.txt";function inner(){return __dirname+"/inner.txt"}}
+(function(){later=__dirname+"/later.txt";global_=__dirname+"/global.txt"})();
+const {a:{join},sep="-"}={a:require("path")};const {posix:{resolve}}=require("path");
+const self=function again(n){return n?again(n-1):fs.readFileSync(resolve(__dirname,"self.txt"),"utf8")};
+module.exports=[hoisted,inner(),later,global_].map(f=>fs.readFileSync(f,"utf8")).concat(self(1),join("a",sep))`,
+          "var.txt": "var",
+          "inner.txt": "inner",
+          "later.txt": "later",
+          "global.txt": "global",
+          "self.txt": "self",
+        },
+      ),
+    },
+  },
 ];
