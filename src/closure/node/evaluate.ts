@@ -318,8 +318,8 @@ export class Evaluator {
       return [text(path.resolve(cwd ?? "/", ...parts))];
     }
     // `..` behind something unknown cannot be joined.
-    const at = parts.findIndex((part) => part.includes(ANY));
-    if (at >= 0 && parts.slice(at).some((part) => part.split("/").includes(".."))) return [];
+    const [, ...behind] = parts.join("/").split(ANY);
+    if (behind.some((part) => part.split("/").includes(".."))) return [];
     return parts.length === 0 ? [] : [text(path.join(...parts))];
   }
 

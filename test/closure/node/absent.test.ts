@@ -146,7 +146,7 @@ test.serial("a package that is not what the lock file promised is refused", asyn
 /** A registry that has what a test says, as files `package.json` and others. */
 function registry(packages: Readonly<Record<string, Files>>, folder: string): Published {
   return {
-    limits: ({ name }) => Promise.resolve(JSON.parse(packages[name]?.["package.json"] ?? "{}")),
+    limits: ({ name }) => Promise.resolve(JSON.parse(String(packages[name]?.["package.json"] ?? "{}"))),
     files: async ({ name }) => {
       const files = packages[name];
       if (files === undefined) throw new SlimError("NOT_FOUND", "the registry does not have it", { where: name });

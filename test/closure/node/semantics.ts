@@ -777,7 +777,9 @@ export const cases: readonly Case[] = [
     name: "computed require with a prefix",
     files: {
       "main.js":
-        'for (const l of ["de","en"]) console.log(require("./locale/"+l)); console.log(require(`./locale/${"fr"}.js`))',
+        'for (const l of ["de","en"]) console.log(require("./locale/"+l)); console.log(require(`./locale/${"fr"}.js`)); console.log(require("./lib/get")("it"))',
+      "lib/get.js": 'module.exports=l=>require(require("path").normalize(`../locale/${l}.js`))',
+      "locale/it.js": 'module.exports="it"',
       "locale/de.js": 'module.exports="de"',
       "locale/en.js": 'module.exports="en"',
       "locale/fr.js": 'module.exports="fr"',
