@@ -225,6 +225,7 @@ class Analysis {
   #call(node: acorn.CallExpression, state: State): State {
     const [first] = node.arguments;
     this.#called.add(node.callee);
+    for (const expression of this.#evaluator.quoted(node)) this.#visit(expression, { ...state, nested: true });
     const callees = this.#paths || node.callee.type === "Identifier" ? this.#evaluator.values(node.callee) : [];
     for (const callee of callees) {
       if (callee.is === "require" && first !== undefined) {

@@ -2,6 +2,7 @@ import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type * as acorn from "acorn";
 import type { Scopes, Source } from "./scopes.ts";
+import { parseQuoted } from "./syntax.ts";
 
 /** Stands for text that only a run can know, inside a pattern. */
 export const ANY = "\u001a";
@@ -44,6 +45,7 @@ export class Evaluator {
   readonly #place: Place;
   readonly #scopes: Scopes;
   readonly #known = new Map<acorn.Node, readonly Value[]>();
+  readonly #quoted = new Map<acorn.Node, readonly acorn.AnyNode[]>();
   #depth = 0;
 
   constructor(place: Place, scopes: Scopes) {
@@ -239,15 +241,23 @@ export class Evaluator {
     }
   }
 
+  /** The expressions that `eval` is given as text: they see the names that are in force at the call. */
+  quoted(node: acorn.CallExpression): readonly acorn.AnyNode[] {
+    const [given] = node.arguments;
+    if (node.callee.type !== "Identifier" || node.callee.name !== "eval" || given === undefined) return [];
+    const known = this.#quoted.get(node) ?? this.texts(given).flatMap((text) => parseQuoted(text, node.start) ?? []);
+    this.#quoted.set(node, known);
+    return known;
+  }
+
   #call(node: acorn.CallExpression): readonly Value[] {
     const args = node.arguments.filter((argument) => argument.type !== "SpreadElement");
     const spread = args.length < node.arguments.length;
     // What compilers put around the require of a module: `__importDefault(require("path")).default.join`.
     const [inner] = args;
     if (inner !== undefined && wrapper.test(nameOf(node.callee))) return this.values(inner);
-    if (node.callee.type === "Identifier" && node.callee.name === "eval" && inner !== undefined) {
-      return this.texts(inner).flatMap((name) => (/^\w+$/.test(name) ? this.#identifier(name, node) : []));
-    }
+    const quoted = this.quoted(node);
+    if (quoted.length > 0) return quoted.flatMap((expression) => this.values(expression));
     return this.values(node.callee).flatMap((callee) => {
       if (callee.is === "function") return this.#returned(callee.body);
       if (callee.is === "require") return this.#required(args[0]);

@@ -39,6 +39,16 @@ export function parseBody(text: string): Node | undefined {
   }
 }
 
+/** Parses what is given to `eval` at a place in the text, as if it stood there; undefined for what is no expression. */
+export function parseQuoted(text: string, offset: number): AnyNode | undefined {
+  try {
+    const node = Parser.parseExpressionAt(" ".repeat(offset) + text, offset, { ecmaVersion: "latest" });
+    return node.end === offset + text.replace(/[\s;]+$/, "").length ? node : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function parseAs(text: string, format: Syntax["format"]): Syntax {
   const tokens: Token[] = [];
   const tree = Parser.parse(text, {

@@ -166,8 +166,11 @@ export const cases: readonly Case[] = [
   {
     name: "direct eval sees the scope",
     files: {
-      "main.js": 'const secret=42; console.log(eval("secret"), eval("__filename"), eval("require")("./a"))',
+      "main.js":
+        'const secret=42; console.log(eval("secret"), eval("__filename"), eval("require")("./a")); function f(n){return eval(`require("fs").readFileSync(require("path").join(__dirname, n, "b.txt"), "utf8");`)} console.log(f("."), eval("require(\'./c\')"))',
       "a.js": "module.exports=7",
+      "b.txt": "b",
+      "c.js": "module.exports=8",
     },
   },
   {
