@@ -350,6 +350,7 @@ test.serial("what is no program of Linux is said in one line", async (t) => {
     "a.exe": "MZ\x90\0",
     "a.sh": "#!/bin/sh -e\necho\n",
     "a.wasm": "\0asm\x01",
+    cli: "#!/usr/bin/env -S node --no-warnings\n",
     empty: "",
     text: "text",
     "liba.a": "!<arch>\n",
@@ -365,6 +366,10 @@ test.serial("what is no program of Linux is said in one line", async (t) => {
   t.regex(await said("empty"), /is empty/);
   t.regex(await said("liba.a"), /a static library/);
   t.regex(await said("text"), /not something slim can build/);
+  t.regex(await said("cli"), /a script for Node\.js whose name does not say .*ends in \.js/);
+  // Nobody may ever write to it.
+  compile(folder, ["mkfifo", "pipe"]);
+  t.regex(await said("pipe"), /is neither a file nor a folder/);
 });
 
 test.serial("options of Node.js apps are refused for binaries and packages", async (t) => {
