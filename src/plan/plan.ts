@@ -276,7 +276,7 @@ async function planBinaries(
     if (other !== undefined) {
       throw new SlimError("CONFIG", `is for ${name}, and so is ${other}`, {
         where: file,
-        hint: "choose by --entry NAME, or name the file for each platform: linux/arm/v6=FILE",
+        hint: `choose by --entry NAME, or give each file with its platform: ${name}=FILE`,
       });
     }
     byPlatform.set(name, { platform, file, isSaid: said !== undefined });
