@@ -3,6 +3,8 @@ import path from "node:path";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { ioError, SlimError } from "../base/error.ts";
 import { compareStrings, statOrUndefined } from "../base/files.ts";
+import { parseElf } from "../closure/elf/parse.ts";
+import { withFile } from "../closure/elf/reader.ts";
 import type { Platform } from "../image/platform.ts";
 import { readJson } from "./config.ts";
 import { readScript, type Started } from "./start.ts";
@@ -133,7 +135,7 @@ const MAX_DEPTH = 4;
 /** What cargo keeps beside its results, and folders nobody builds programs into. */
 const passedOver = new Set(["build", "deps", "examples", "incremental", "node_modules", "debug"]);
 
-/** Executable ELF files of a folder as compilers lay them out, sorted. */
+/** Programs for Linux in a folder as compilers lay them out, sorted; what else lies there is nobody's program. */
 async function findPrograms(folder: string, depth = 1): Promise<string[]> {
   const found: string[] = [];
   for (const entry of (await readdir(folder, { withFileTypes: true })).sort((a, b) => compareStrings(a.name, b.name))) {
@@ -141,11 +143,19 @@ async function findPrograms(folder: string, depth = 1): Promise<string[]> {
     if (entry.isDirectory() && depth < MAX_DEPTH && !entry.name.startsWith(".") && !passedOver.has(entry.name)) {
       found.push(...(await findPrograms(file, depth + 1)));
     }
-    if (entry.isFile() && ((await stat(file)).mode & 0o111) !== 0 && (await startsLikeElf(file))) {
+    if (entry.isFile() && ((await stat(file)).mode & 0o111) !== 0 && (await isProgram(file))) {
       found.push(await realpath(file));
     }
   }
   return found;
+}
+
+/** Libraries are executable files too, and goreleaser builds for other systems that have ELF. */
+async function isProgram(file: string): Promise<boolean> {
+  if (!(await startsLikeElf(file))) return false;
+  const { platform, linkage, soname } = await withFile(file, (reader) => parseElf(reader, file));
+  // libc runs, but is a library all the same.
+  return platform !== undefined && linkage !== "library" && linkage !== "other" && soname === undefined;
 }
 
 async function startsLikeElf(file: string): Promise<boolean> {

@@ -85,6 +85,27 @@ test.serial("binaries of several platforms: named, in any order, or found in a f
   t.regex(nothing, /no program jq \(there are another, program/);
 });
 
+test.serial("of a folder the programs for Linux are taken, whatever else lies there", async (t) => {
+  const folder = await emptyFolder(t);
+  const files = {
+    "bin/program": buildElf({ type: 2 }),
+    "freebsd/program": buildElf({ type: 2, osabi: 9 }),
+    "lib/libanswer.so.1": buildElf({ soname: "libanswer.so.1" }),
+    "lib/libc.so.6": buildElf({ soname: "libc.so.6", interpreter: "/lib64/ld-linux-x86-64.so.2" }),
+    "program.o": buildElf({ type: 1 }),
+    script: "#!/bin/sh\n",
+  };
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+    await writeFile(path.join(folder, name), content, { mode: 0o755 });
+  }
+  const call = { path: folder, cwd: folder, cacheDir, dryRun: true, bare: true };
+  const { closures } = await build(call);
+  t.deepEqual([...(closures[0]?.entries.keys() ?? [])], ["/app", "/app/program"]);
+  await rm(path.join(folder, "bin"), { recursive: true });
+  t.regex(await failsWith(t, "CONFIG", () => build(call)), /is not a project/);
+});
+
 test.serial("the variant of a processor is what the user says, for no header tells it", async (t) => {
   const folder = await emptyFolder(t);
   const program = buildElf({ bits: 32, machine: 40, type: 2, flags: 0x5000400 });
