@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import path from "node:path";
 import type { Diagnostic } from "../base/diagnostic.ts";
+import { SlimError } from "../base/error.ts";
 import { CHUNK, hashFile } from "../base/files.ts";
 import type { Cache } from "../layer/cache.ts";
 import type { Content } from "../layer/entry.ts";
@@ -48,7 +49,7 @@ export async function binaryClosure(ground: Ground, cache: Cache, { file, trim }
       placed = underFolder(own);
       return placed;
     },
-  });
+  }).catch(calledAsHere);
   await refuseProblems(ground, needs, file);
   const name = path.basename(file);
   const component: Component = { purl: `pkg:generic/${encodeURIComponent(name)}`, name };
@@ -101,6 +102,13 @@ function machineFiles(ground: LibraryFiles, program: string, interpreter = "/lib
       return found ?? { type: "folder" };
     },
   };
+}
+
+/** What is wrong with a file of this machine is told with its path here. */
+function calledAsHere(error: unknown): never {
+  if (!(error instanceof SlimError) || !error.where?.startsWith(machine)) throw error;
+  const { code, message, hint, cause } = error;
+  throw new SlimError(code, message, { where: sourceOf(error.where), hint, cause });
 }
 
 function sourceOf(place: string): string {

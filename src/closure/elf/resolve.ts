@@ -67,7 +67,7 @@ export interface LibraryProblem {
   /** The library that is missing, or that is there but lacks `versions`. */
   readonly name: string;
   readonly versions: readonly string[];
-  /** Where that is which lacks them. */
+  /** Where that is which lacks them, or which is for another machine. */
   readonly library?: string;
   /** From the program's path over the names of libraries to `name`. */
   readonly chain: readonly string[];
@@ -350,7 +350,8 @@ class Loader {
     const foreign = this.#foreign.get(path.basename(name));
     const what = foreign === undefined ? "is missing" : `is missing (${foreign} is for another machine)`;
     const message = `${name} ${what}: ${chain.join(" -> ")}`;
-    this.#problems.set(name, { kind: "missing", name, versions: [], chain, message });
+    const library = foreign === undefined ? {} : { library: foreign };
+    this.#problems.set(name, { kind: "missing", name, versions: [], ...library, chain, message });
   }
 
   /**

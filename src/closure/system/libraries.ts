@@ -86,8 +86,9 @@ export function placedReason(reason: Reason, placed: (path: string) => string): 
 
 function message({ message: text, chain, library = "" }: LibraryProblem, placed: (path: string) => string): string {
   const [program = "", ...rest] = chain;
-  const named = text.startsWith(library) ? placed(library) + text.slice(library.length) : text;
-  return named.replace(chain.join(" -> "), () => [placed(program), ...rest].join(" -> "));
+  return text
+    .replace(library, () => placed(library))
+    .replace(chain.join(" -> "), () => [placed(program), ...rest].join(" -> "));
 }
 
 const glibc = "libc.so.6";
