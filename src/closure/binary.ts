@@ -154,9 +154,9 @@ function inNamedFolder(place: string): Diagnostic {
   return {
     code: "own-library",
     severity: "info",
-    message: "is taken from this machine, where an rpath leads",
+    message: "is taken from this machine, where the program looks for it",
     file: place,
-    hint: "an rpath of $ORIGIN/... would do without that folder",
+    hint: "with a soname and an rpath of $ORIGIN/... it could lie anywhere",
   };
 }
 

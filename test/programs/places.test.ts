@@ -114,6 +114,15 @@ test.serial("a library beside the program that is too old is called by its name,
   t.regex(await said("ELF", "junk"), /^FOLDER\/lib\/liba\.so\.1: not an ELF file/);
 });
 
+test.serial("a library that is named by a path from wherever the program is started", async (t) => {
+  if (!hasTool(t, "gcc")) return;
+  const folder = await folderOf(t, files);
+  compile(folder, ["gcc", "-shared", "-fPIC", "-o", "libanswer.so", "lib.c"]);
+  compile(folder, ["gcc", "-o", "program", "main.c", "./libanswer.so"]);
+  const message = await failsWith(t, "CLOSURE", () => build({ path: "program", cwd: folder, cacheDir, dryRun: true }));
+  t.regex(message, /\.\/libanswer\.so is missing: .* \(its place depends on .* soname\)/);
+});
+
 test.serial("a static program alone needs nothing from anywhere", async (t) => {
   if (!hasTool(t, "gcc")) return;
   const folder = await folderOf(t, files);

@@ -75,9 +75,17 @@ export async function refuseProblems(ground: Ground, { own, problems }: Needs, w
   const [problem] = problems;
   if (problem === undefined) return;
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : "";
-  const isOwn = own.some((object) => object.path === problem.library);
-  const hint = isOwn ? "put the one there that it was linked with, or link it again" : await ground.hint(problem);
+  const hint = ownHint(own, problem) ?? (await ground.hint(problem));
   throw new SlimError("CLOSURE", `${problem.message}${more}`, { where, hint });
+}
+
+/** What to do where that is not the ground's business. */
+function ownHint(own: Needs["own"], { name, library }: LibraryProblem): string | undefined {
+  if (own.some((object) => object.path === library)) {
+    return "put the one there that it was linked with, or link it again";
+  }
+  if (!name.includes("/") || name.startsWith("/")) return undefined;
+  return "its place depends on the folder that the program is started in: link with a library that has a soname";
 }
 
 export function placedReason(reason: Reason, placed: (path: string) => string): Reason {
