@@ -345,6 +345,29 @@ for (int i = 0; i < sizeof names / sizeof *names; i++) if (dlopen(names[i], RTLD
   t.regex(opened(computed).join(), /can open %s\/plugin\.so by name/);
 });
 
+test.serial("what a program notes that it can open is taken where it has to be, else told once", async (t) => {
+  if (!canRun(t) || !hasTool(t, "gcc")) return;
+  const program = (priority: string) => `#include <dlfcn.h>
+__attribute__((used, section(".note.dlopen"), aligned(4))) static const struct { unsigned n, d, t; char name[4]; char json[128]; }
+note = { 4, 128, 0x407c0c0a, "FDO", "[{\\"soname\\":[\\"libz.so.1\\"],\\"feature\\":\\"zip\\",\\"priority\\":\\"${priority}\\"}]" };
+int main() { return dlopen("libz.so.1", RTLD_NOW) ? 7 : 0; }`;
+  const folder = await folderOf(t, { "required.c": program("required"), "recommended.c": program("recommended") });
+  for (const name of ["required", "recommended"]) compile(folder, ["gcc", "-o", name, `${name}.c`]);
+  const required = await imageOf(t, { path: path.join(folder, "required") });
+  t.deepEqual([(await required.container.run()).code, required.result.diagnostics], [7, []]);
+  const recommended = await imageOf(t, { path: path.join(folder, "recommended") });
+  t.is((await recommended.container.run()).code, 0);
+  t.deepEqual(
+    recommended.result.diagnostics.map(({ code, message }) => [code, message]),
+    [
+      [
+        "optional-library",
+        "/app/recommended can make use of libz.so.1 for zip (recommended), which is not in the image",
+      ],
+    ],
+  );
+});
+
 test.serial("what is no program of Linux is said in one line", async (t) => {
   const folder = await folderOf(t, {
     "a.exe": "MZ\x90\0",
