@@ -189,11 +189,13 @@ class System {
     const architecture = debianArchitecture(platform);
     const taken = architecture === undefined ? undefined : new DebianFiles(sources.debian, architecture);
     // Whatever Debian has, it is at hand by leaving the option out.
+    const isSysroot = typeof libraries === "object" && "folder" in libraries && libraries.folder !== "/";
+    const way = isSysroot ? "leave out --sysroot, or put it there" : "--base debian brings it";
     const hint: Ground["hint"] = async ({ name }) => {
       const owner =
         architecture &&
         (await sources.debian.libraryPackage(architecture, path.posix.basename(name)).catch(() => undefined));
-      return owner ? `Debian has it in ${owner}: --base debian brings it` : "ship it beside the program";
+      return owner ? `Debian has it in ${owner}: ${way}` : "ship it beside the program";
     };
     const nothing: TakenPackages = {
       named: [],

@@ -42,6 +42,8 @@ export interface DebianOptions {
   readonly mirror?: string | undefined;
   /** Fail rather than use what the lock does not have. */
   readonly frozen: boolean;
+  /** Whether an index may be older than the lock has seen. */
+  readonly allowOlder?: boolean;
   /** To tell whether an index has expired. */
   readonly now: Date;
   /** Armored public keys instead of Debian's own: for an archive signed by somebody else. */
@@ -225,8 +227,9 @@ export class Debian {
 
   #release(suite: Suite): Promise<Release | undefined> {
     return once(this.#releases, suite.name, async () => {
-      const { keys = archiveKeys, now, lock } = this.#options;
-      const expected = { keys, now, codename: suite.name, notBefore: lock?.dates[suite.name] };
+      const { keys = archiveKeys, now, lock, allowOlder } = this.#options;
+      const notBefore = allowOlder ? undefined : lock?.dates[suite.name];
+      const expected = { keys, now, codename: suite.name, notBefore };
       try {
         const release = await this.#mirror.fetch(suite.archive, `dists/${suite.name}/InRelease`, async (body, where) =>
           readRelease(await readText(body, LARGEST_RELEASE, where), { ...expected, where }),
@@ -274,7 +277,7 @@ export class Debian {
       const byHash = name.replace(/[^/]*$/, `by-hash/SHA256/${expected.digest.slice(7)}`);
       const content = await (release.byHash ? fetched(byHash) : fetched(name)).catch((error: unknown) => {
         // As apt does: not every mirror has every architecture by hash. The bytes are checked either way.
-        if (release.byHash && isNotFound(error)) return fetched(name);
+        if (release.byHash && isNotFound(error)) return fetched(name).catch(outOfStep);
         throw error;
       });
       return await loadTable(this.#options.cache, kind, { name, content, limit }, reader);
@@ -336,6 +339,16 @@ function hinting(hint: string): (error: unknown) => never {
     if (!isNotFound(error)) throw error;
     throw new SlimError("NOT_FOUND", "the mirror does not have it", { where: error.where, cause: error, hint });
   };
+}
+
+/** What a mirror has only by name may be of yesterday. */
+function outOfStep(error: unknown): never {
+  if (!(error instanceof SlimError) || error.code !== "INTEGRITY") throw error;
+  throw new SlimError("INTEGRITY", `is not the index that InRelease names: ${error.message}`, {
+    where: error.where,
+    cause: error,
+    hint: "the mirror is out of step with itself: try again later, or set SLIM_DEBIAN_MIRROR to another",
+  });
 }
 
 function notLocked(what: string): SlimError {
