@@ -22,7 +22,7 @@ import { composeOnBase, isInBase, placeOnBase } from "./system/on-base.ts";
 import { dataNotAdded, missingInterpreters, notAdded, type TakenPackages, takePackages } from "./system/packages.ts";
 import { takePlugins } from "./system/plugins.ts";
 import { rootfs } from "./system/rootfs.ts";
-import { checkLibraryScript } from "./system/scripts.ts";
+import { checkLibraryScript, refuseGenerators } from "./system/scripts.ts";
 import type { Closure, ClosureEntry, ClosurePart } from "./types.ts";
 
 /** A Node.js app; the version of its target is known when the runtime has been found. */
@@ -302,6 +302,7 @@ class System {
     const gaveLibrary = ({ files }: DebianPackage) =>
       files.some((file) => isAddon(file.path) && taken.hasFile(file.path));
     const data = libraries.filter((found) => direct.includes(found.name) && gaveLibrary(found));
+    for (const found of data) refuseGenerators(found);
     return [
       ...whole.flatMap((found) => notAdded(found, taken, this.ground)),
       ...libraries.flatMap(checkLibraryScript),

@@ -22,7 +22,7 @@ export interface Script {
 export interface TakenPackages {
   /** Those that were taken as a whole. */
   readonly whole: readonly DebianPackage[];
-  /** What these depend on. */
+  /** What these depend on, and those that have their programs. */
   readonly direct: readonly string[];
   readonly scripts: readonly Script[];
   readonly diagnostics: readonly Diagnostic[];
@@ -57,6 +57,31 @@ async function takeMergedFolders(ground: PackageGround): Promise<void> {
   }
 }
 
+/**
+ * Of what every Debian has, which packages depend on without saying so.
+ * https://www.debian.org/doc/debian-policy/ch-binary.html#essential-packages
+ */
+const essential: readonly string[] = [
+  "bash",
+  "bsdutils",
+  "coreutils",
+  "dash",
+  "debianutils",
+  "diffutils",
+  "findutils",
+  "grep",
+  "gzip",
+  "hostname",
+  "libc-bin",
+  "perl-base",
+  "sed",
+  "tar",
+  "util-linux",
+];
+
+/** What stands behind this in a script is data. */
+const LONGEST_SCRIPT = 1 << 20;
+
 /** How far off a program may be that is asked for by a package that depends on its own. */
 const FARTHEST = 4;
 
@@ -67,6 +92,8 @@ class Packages {
   readonly #ground: PackageGround;
   readonly #whole = new Map<string, DebianPackage>();
   readonly #followed = new Set<string>();
+  /** Packages that links of others lead into. */
+  readonly #linked = new Set<DebianPackage>();
   readonly #scripts: Script[] = [];
   readonly #diagnostics: Diagnostic[] = [];
 
@@ -83,11 +110,12 @@ class Packages {
 
   get result(): TakenPackages {
     const whole = [...this.#whole.values()];
+    const programs = [...whole, ...this.#linked];
     // The first of many programs of a package speaks for all.
     const first = this.#diagnostics.find(({ code }) => code === "encodings");
     return {
       whole,
-      direct: whole.flatMap(({ dependencies }) => dependencies.flat()),
+      direct: programs.flatMap(({ dependencies }) => dependencies.flat()),
       scripts: this.#scripts,
       diagnostics: this.#diagnostics.filter((one) => one.code !== "encodings" || one === first),
     };
@@ -130,37 +158,72 @@ class Packages {
   async hasCode(name: string, kind: "any" | "compiled" = "any"): Promise<boolean> {
     const found = await this.#debian.package(this.#architecture, name);
     if (this.#taken.isLibrary(found)) return true;
-    for (const file of found.files.filter((one) => isProgramPath(one.path))) {
-      if (kind === "any" || (file.type === "file" && isElf(await startOf(file)))) return true;
-    }
-    return false;
+    return hasProgram(found, kind);
   }
 
-  /** Brings the package of a program, where none of those that are there has it, and what runs it where it is a script. */
+  /** Brings the package of a program, where none of those that are there has it, and what it calls where it is a script. */
   async takeEntry(names: readonly string[], entry: string): Promise<void> {
-    if (!this.#isThere(entry)) {
-      const found = await this.#search(names, entry);
-      await this.take(found, "needed");
-    }
-    const program = await findFile(this.#ground.files, entry);
-    const owner = this.#taken.packages.find(({ files }) => files.some((one) => one.path === program?.path));
-    const file = owner?.files.find((one) => one.path === program?.path);
+    if (!this.#isThere(entry)) await this.take(await this.#search(names, entry), "needed");
+    await this.#takeScript(names, entry, new Set());
+  }
+
+  /** What runs a script, what its package depends on, and for one of a shell the programs that it calls. */
+  async #takeScript(names: readonly string[], place: string, seen: Set<string>): Promise<void> {
+    const program = await findFile(this.#ground.files, place);
+    if (program === undefined || seen.has(program.path)) return;
+    seen.add(program.path);
+    const owner = this.#taken.packages.find(({ files }) => files.some((one) => one.path === program.path));
+    const file = owner?.files.find((one) => one.path === program.path);
     if (owner === undefined || file?.type !== "file") return;
     const interpreter = interpreterOf(await startOf(file));
     if (interpreter === undefined) return;
-    // Of a package that also has machine code, its libraries are known.
-    if (!(await this.hasCode(owner.name, "compiled"))) await this.follow(owner.name);
-    await this.#takeInterpreter([...names, owner.name], interpreter);
+    await this.follow(owner.name);
+    for (const one of interpreter) await this.#takeInterpreter([...names, owner.name], one);
+    if (!/^(?:ba|da|k)?sh$/.test(path.posix.basename(interpreter.at(-1) ?? ""))) return;
+    const text = await withContent(file.content, (reader) => reader.read(0, Math.min(reader.size, LONGEST_SCRIPT)));
+    for (const command of calledBy(Buffer.from(text).toString("latin1"))) {
+      const found = this.#programNamed(command) ?? (await this.#takeEssential(command));
+      if (found !== undefined) await this.#takeScript(names, found, seen);
+    }
+  }
+
+  #programNamed(command: string): string | undefined {
+    return placesOf(command).find((place) => this.#isThere(place));
+  }
+
+  /** A program that scripts may call without their package saying so. */
+  async #takeEssential(command: string): Promise<string | undefined> {
+    for (const name of essential) {
+      const { files } = await this.#taken.package(name);
+      const has = (place: string) => files.some((file) => file.type !== "directory" && file.path === place);
+      const place = placesOf(command).find(has);
+      if (place === undefined) continue;
+      await this.#takeFile(name, place);
+      return place;
+    }
+    return undefined;
+  }
+
+  /** One program of a package, and what it needs. */
+  async #takeFile(name: string, place: string): Promise<void> {
+    const { files } = await this.#taken.package(name);
+    await this.#ground.show(name);
+    const file = await this.#taken.take(name, place, { kind: "include", what: path.posix.basename(place) });
+    const found = files.find((one) => one.path === file?.path);
+    if (found?.type === "file" && isElf(await startOf(found))) {
+      this.#diagnostics.push(...(await takeNeeds(this.#ground, found)));
+    }
   }
 
   async #takeInterpreter(names: readonly string[], interpreter: string): Promise<void> {
-    const places = placesOf(interpreter);
-    if (places.some((place) => this.#isThere(place))) return;
+    if (this.#programNamed(interpreter) !== undefined) return;
     const known = interpreters[path.posix.basename(interpreter)];
-    const found = [
-      ...(known === undefined ? [] : [known]),
-      ...(await Promise.all(places.map((place) => this.#search(names, place)))).flat(),
-    ].slice(0, 1);
+    if (known !== undefined && essential.includes(known)) {
+      await this.#takeEssential(interpreter);
+      return;
+    }
+    const ways = await Promise.all(placesOf(interpreter).map((place) => this.#search(names, place)));
+    const found = ways.find((way) => way.length > 0) ?? (known === undefined ? [] : [known]);
     await this.take(found, "needed");
     for (const name of found) if (!(await this.hasCode(name, "compiled"))) await this.follow(name);
   }
@@ -203,7 +266,8 @@ class Packages {
       if (file.type !== "file") continue;
       const start = await startOf(file);
       const interpreter = isExecutable(file) ? interpreterOf(start) : undefined;
-      if (interpreter !== undefined) this.#scripts.push({ path: file.path, interpreter, package: found.name });
+      const script = { path: file.path, package: found.name };
+      this.#scripts.push(...(interpreter ?? []).map((one) => ({ ...script, interpreter: one })));
       if (isElf(start)) this.#diagnostics.push(...(await takeNeeds(this.#ground, file)));
     }
   }
@@ -215,22 +279,20 @@ class Packages {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       files.push(next.file);
       const { file, owner } = next;
-      if (file.type !== "symlink" || (await this.#leadsSomewhere(owner, file))) continue;
-      const target = path.posix.resolve(path.posix.dirname(file.path), file.target);
-      const other = await this.#debian.dependencyWithFile(this.#architecture, owner.name, target);
-      const found = other?.files.find((one) => one.path === target);
-      if (other === undefined || found === undefined) continue;
+      if (file.type !== "symlink") continue;
+      const target = mergedPath(path.posix.resolve(path.posix.dirname(file.path), file.target), false);
+      if (this.#isThere(target) || owner.files.some((one) => one.path.startsWith(`${target}/`))) continue;
+      const has = ({ files: all }: DebianPackage) => all.find((one) => one.path === target && one.type !== "directory");
+      const other = has(owner) ? owner : await this.#debian.dependencyWithFile(this.#architecture, owner.name, target);
+      const led = other && has(other);
+      if (other === undefined || led === undefined) continue;
       await this.#ground.show(other.name);
-      await this.#ground.take(target, { kind: "link", from: file.path });
-      waiting.push({ file: found, owner: other });
+      await this.#taken.take(other.name, target, { kind: "link", from: file.path });
+      if (!this.#linked.has(other) && !this.#whole.has(other.name)) await this.#takeCopies(other);
+      this.#linked.add(other);
+      waiting.push({ file: led, owner: other });
     }
     return files;
-  }
-
-  async #leadsSomewhere(owner: DebianPackage, link: PackageFile & { type: "symlink" }): Promise<boolean> {
-    if ((await findFile(this.#ground.files, link.path)) !== undefined) return true;
-    const target = path.posix.resolve(path.posix.dirname(link.path), link.target);
-    return owner.files.some((file) => file.path === target && file.type !== "symlink");
   }
 }
 
@@ -244,9 +306,26 @@ async function hasMachineCode({ files }: DebianPackage): Promise<boolean> {
   return false;
 }
 
-/** Where other programs look for one. */
-export function isProgramPath(place: string): boolean {
-  return /^\/usr\/(?:s?bin|games)\/[^/]+$/.test(place);
+/** Whether a package has a program, be it machine code or anything in PATH. */
+export function hasProgram(found: DebianPackage, kind: "any" | "compiled" = "any"): Promise<boolean> {
+  const known = programs[kind].get(found) ?? findProgram(found, kind);
+  programs[kind].set(found, known);
+  return known;
+}
+
+/** Packages with many files are asked often. */
+const programs = {
+  any: new WeakMap<DebianPackage, Promise<boolean>>(),
+  compiled: new WeakMap<DebianPackage, Promise<boolean>>(),
+};
+
+async function findProgram({ files }: DebianPackage, kind: "any" | "compiled"): Promise<boolean> {
+  for (const file of files) {
+    // Libraries cannot be executed in Debian.
+    if (file.type === "file" && isExecutable(file) && isElf(await startOf(file))) return true;
+    if (kind === "any" && file.type !== "directory" && /^\/usr\/(?:s?bin|games)\/[^/]+$/.test(file.path)) return true;
+  }
+  return false;
 }
 
 function startOf(file: PackageFile & { type: "file" }): Promise<Uint8Array> {
@@ -272,23 +351,42 @@ function isExecutable(file: PackageFile): boolean {
   return (file.mode & 0o111) !== 0;
 }
 
-/** The program of a `#!` line; behind `env`, the name it looks for. */
-function interpreterOf(start: Uint8Array): string | undefined {
+/** The program of a `#!` line, and behind `env` the name it looks for. */
+function interpreterOf(start: Uint8Array): readonly string[] | undefined {
   const line = Buffer.from(start).toString("latin1").split("\n")[0] ?? "";
   const [, program = "", first] = /^#!\s*(\S+)(?:\s+(?:-S\s+)?(\S+))?/.exec(line) ?? [];
   if (program === "") return undefined;
-  return path.posix.basename(program) === "env" && first !== undefined ? first : program;
+  return path.posix.basename(program) === "env" && first !== undefined ? [program, first] : [program];
 }
 
-/** Where the interpreter of a script may be. */
-function placesOf(interpreter: string): string[] {
-  if (!interpreter.startsWith("/")) return ["/usr/local/bin/", "/usr/bin/"].map((folder) => folder + interpreter);
-  return [mergedPath(interpreter, false)];
+/** A word of a shell script that stands where a command does. */
+const command =
+  /(?:^|[;&|(`!]|\b(?:then|else|do|if|exec|while|until)\s)[ \t]*((?:\/usr)?(?:\/s?bin\/)?[a-z][\w.+-]*)(?=[\s;)`]|$)/gm;
+
+function calledBy(script: string): ReadonlySet<string> {
+  const found = script.replace(/^\s*#.*$/gm, "").matchAll(command);
+  return new Set([...found].flatMap(([, name]) => (name === undefined || builtins.has(name) ? [] : [name])));
+}
+
+/** What a shell does by itself. */
+const builtins = new Set(
+  [
+    "alias bg break case cd command continue do done echo elif else esac eval exec exit export false fg fi for getopts",
+    "hash if in jobs kill let local printf pwd read readonly return set shift source test then times trap true type",
+    "ulimit umask unalias unset until wait while",
+  ].flatMap((line) => line.split(" ")),
+);
+
+/** Where a program may be that a script names. */
+function placesOf(name: string): string[] {
+  if (!name.startsWith("/")) return ["/usr/local/bin/", "/usr/bin/", "/usr/sbin/"].map((folder) => folder + name);
+  return [mergedPath(name, false)];
 }
 
 /** Packages that bring what scripts are most often run by, as far as that is one. */
 const interpreters: Readonly<Record<string, string>> = {
   bash: "bash",
+  env: "coreutils",
   lua: "lua5.4",
   perl: "perl-base",
   python3: "python3-minimal",
@@ -380,7 +478,7 @@ const notForPrograms = [
   "/usr/share/doc",
   "/usr/share/doc-base",
   "/usr/share/fish",
-  "/usr/share/gdb",
+  "/usr/share/gdb/auto-load",
   "/usr/share/info",
   "/usr/share/initramfs-tools",
   "/usr/share/lintian",

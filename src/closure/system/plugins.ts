@@ -8,18 +8,17 @@ import type { Reason } from "../types.ts";
 import { withContent } from "./content.ts";
 import type { DebianFiles } from "./debian-files.ts";
 import type { PackageGround } from "./ground.ts";
-import { isForPrograms, isPart, isProgramPath, takeNeeds } from "./packages.ts";
+import { hasProgram, isForPrograms, isPart, takeNeeds } from "./packages.ts";
 
 /**
  * A path of three parts or more, or of configuration, which is one of some package and not of all; or the
  * locale that every Debian has.
  */
-const paths = /(?<=[\0: "'=])(?:\/(?:usr|var)(?:\/+[\w.+@~-]+){2,}|\/etc(?:\/+[\w.+@~-]+)+|C\.UTF-8)\/*(?=[\0: "'%])/g;
+const paths =
+  /(?<=[\0: "'=>])(?:\/(?:usr|var)(?:\/+[\w.+@~-]+){2,}|\/etc(?:\/+[\w.+@~-]+)+|C\.UTF-8)\/*(?=[\0: "'%<])/g;
 
 /** What more a package of the image brings, and of which package it is. */
-interface Named {
-  readonly file: PackageFile;
-  readonly owner: DebianPackage;
+interface Named extends Left {
   readonly reason: Reason;
 }
 
@@ -38,15 +37,16 @@ export async function takePlugins(
   const diagnostics: Diagnostic[] = [];
   const seen = new Map<string, number>();
   const texts = new Texts();
+  const told = new Set<string>();
   // Packages that join while this goes on are visited too, and those of which more is there by then.
   for (let next = unseen(taken, seen); next !== undefined; next = unseen(taken, seen)) {
     seen.set(next.name, taken.count(next.name));
     const left: string[] = [];
     for (const { file, owner, reason } of await namedFiles(next, { taken, ground, texts })) {
       const isPlugin = file.type === "file" && (await startsLikeElf(file));
-      const isAsked = direct.has(next.name) || direct.has(owner.name);
-      if (isPlugin && !isAsked && !(await hasNeeds(file, taken, ground))) {
-        left.push(file.path);
+      if (isPlugin && !direct.has(owner.name) && !(await hasNeeds(file, taken, ground))) {
+        if (!told.has(file.path)) left.push(file.path);
+        told.add(file.path);
         continue;
       }
       await ground.show(owner.name);
@@ -80,17 +80,18 @@ async function namedFiles(
   { taken, ground, texts }: { taken: DebianFiles; ground: PackageGround; texts: Texts },
 ): Promise<readonly Named[]> {
   if (found.files.some((file) => isGlibc(path.posix.basename(file.path)))) return [];
-  const here = found.files.filter((file) => taken.hasFile(file.path) && isForPrograms(file.path));
-  if (here.length === 0) return [];
-  const others = await taken.dependenciesOf(found.name);
+  const isHere = (file: PackageFile) => taken.hasFile(file.path) && isForPrograms(file.path);
+  if (!found.files.some(isHere)) return [];
+  const { others, parts, data } = await partsOf(found, taken);
+  const here = [found, ...parts].flatMap(({ files }) => files.filter(isHere));
   const left = [found, ...others].flatMap((owner) => leftOf(owner, taken, ground));
   const named = new Map<string, Named>();
-  const data = new Set<DebianPackage>();
-  for (const owner of others) if (isPart(found, owner) && (await isData(owner))) data.add(owner);
   for (const { file, owner } of left) {
     if (!data.has(owner) || taken.isLibraryPath(file.path)) continue;
     named.set(file.path, { file, owner, reason: { kind: "include", what: `part of ${found.name}` } });
   }
+  const below = new Map<string, Left[]>();
+  for (const one of left) for (const place of ancestors(one.file.path)) listOf(below, place).push(one);
   for (const file of here) {
     const inside = await texts.of(file);
     if (inside.has("C.UTF-8") && (file.mode & 0o111) !== 0) {
@@ -100,26 +101,65 @@ async function namedFiles(
         if (one.file.path.startsWith("/usr/lib/locale/")) named.set(one.file.path, { ...one, reason });
       }
     }
+    // Perl names the folder of its version by a shorter link.
+    const links = left.flatMap(({ file: one }) => (one.type === "symlink" && inside.has(one.path) ? [one] : []));
+    const names = new Set([
+      ...inside,
+      ...links.map((one) => path.posix.resolve(path.posix.dirname(one.path), one.target)),
+    ]);
     // Where a program or library itself lies is no place of its plugins alone.
     const folder = path.posix.dirname(file.path);
-    for (const { file: other, owner } of left) {
-      const what = ancestors(other.path).find(
-        (one) =>
-          inside.has(one) && one !== folder && !folder.startsWith(`${one}/`) && !taken.isLibraryPath(`${one}/libx.so`),
-      );
-      if (what === undefined || named.has(other.path)) continue;
-      named.set(other.path, { file: other, owner, reason: { kind: "asset", from: file.path, what } });
+    const isOwn = (what: string) =>
+      what === folder || folder.startsWith(`${what}/`) || taken.isLibraryPath(`${what}/libx.so`);
+    for (const what of names) {
+      for (const one of below.get(what) ?? []) {
+        if (isOwn(what) || named.has(one.file.path)) continue;
+        named.set(one.file.path, { ...one, reason: { kind: "asset", from: file.path, what } });
+      }
     }
   }
   return [...named.values()];
 }
 
+interface Parts {
+  /** What a package depends on, and what its data does. */
+  readonly others: readonly DebianPackage[];
+  /** Of these, what is taken apart from it by Debian. */
+  readonly parts: readonly DebianPackage[];
+  /** Of these, what has no program. */
+  readonly data: ReadonlySet<DebianPackage>;
+}
+
+async function partsOf(found: DebianPackage, taken: DebianFiles): Promise<Parts> {
+  const others = new Map<string, DebianPackage>();
+  const parts: DebianPackage[] = [];
+  const data = new Set<DebianPackage>();
+  const waiting = [...(await taken.dependenciesOf(found.name))];
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    if (next.name === found.name || others.has(next.name)) continue;
+    others.set(next.name, next);
+    if (!isPart(found, next)) continue;
+    parts.push(next);
+    if (await hasProgram(next)) continue;
+    data.add(next);
+    if (!taken.isLibrary(next)) waiting.push(...(await taken.dependenciesOf(next.name)));
+  }
+  return { others: [...others.values()], parts, data };
+}
+
+interface Left {
+  readonly file: PackageFile;
+  readonly owner: DebianPackage;
+}
+
+function listOf<T>(lists: Map<string, T[]>, key: string): T[] {
+  const list = lists.get(key) ?? [];
+  lists.set(key, list);
+  return list;
+}
+
 /** What of a package is not in the image yet and might be. */
-function leftOf(
-  owner: DebianPackage,
-  taken: DebianFiles,
-  ground: PackageGround,
-): { file: PackageFile; owner: DebianPackage }[] {
+function leftOf(owner: DebianPackage, taken: DebianFiles, ground: PackageGround): Left[] {
   if (owner.files.some((file) => isGlibc(path.posix.basename(file.path)))) return [];
   return owner.files.flatMap((file) => {
     const isLeft = file.type !== "directory" && !taken.hasFile(file.path) && ground.has?.(file.path) !== true;
@@ -160,15 +200,6 @@ class Texts {
     this.#known.set(digest, clean);
     return clean;
   }
-}
-
-/** Whether a package has no program, be it in PATH or not. */
-async function isData({ files }: DebianPackage): Promise<boolean> {
-  for (const file of files) {
-    if (isProgramPath(file.path)) return false;
-    if (file.type === "file" && (file.mode & 0o111) !== 0 && (await startsLikeElf(file))) return false;
-  }
-  return true;
 }
 
 function startsLikeElf({ content }: PackageFile & { type: "file" }): Promise<boolean> {

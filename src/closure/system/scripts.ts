@@ -13,11 +13,8 @@ const generators: Readonly<Record<string, string>> = {
   "update-mime-database": "the database of MIME types",
 };
 
-/**
- * What to know about a package whose script slim does not run.
- * @throws SlimError `DEBIAN` when it makes something that programs do not work without
- */
-export function checkScript(found: DebianPackage): readonly Diagnostic[] {
+/** @throws SlimError `DEBIAN` when a package's script makes something that programs do not work without */
+export function refuseGenerators(found: DebianPackage): void {
   const generator = found.undone.find(({ command }) => Object.hasOwn(generators, command))?.command;
   if (generator !== undefined) {
     throw new SlimError(
@@ -26,6 +23,14 @@ export function checkScript(found: DebianPackage): readonly Diagnostic[] {
       { hint: "take an image that has it installed for a base" },
     );
   }
+}
+
+/**
+ * What to know about a package whose script slim does not run.
+ * @throws SlimError `DEBIAN`
+ */
+export function checkScript(found: DebianPackage): readonly Diagnostic[] {
+  refuseGenerators(found);
   const account = found.undone.find(({ kind }) => kind === "account");
   const others = checkLibraryScript(found);
   if (account === undefined || others.length > 0) return others;

@@ -444,7 +444,7 @@ class Run {
     return undefined;
   }
 
-  #make(command: string, { from, to, link, folder, priority }: Wanted): void {
+  #make(command: string, { from, to, link, folder, priority, isOptional }: Wanted): void {
     if (to === undefined) {
       // What would lie in a folder without name has none either.
       if (folder !== true) this.#notDone({ kind: "file", command });
@@ -458,10 +458,9 @@ class Run {
       return;
     }
     if (link !== undefined) {
-      const target = path.posix.resolve(path.posix.dirname(place), link);
-      const isThere = this.#paths.has(this.#place(target)) || this.#made.has(this.#place(target));
+      const target = this.#place(path.posix.resolve(path.posix.dirname(place), link));
       // update-alternatives passes over what is not there.
-      if (priority !== undefined && !isThere) return;
+      if (isOptional === true && !this.#paths.has(target) && !this.#made.has(target)) return;
       if (linkStaysInside(place, link))
         this.#add({ type: "symlink", path: place, mode: 0o777, target: link }, priority);
       return;
@@ -483,6 +482,7 @@ class Run {
   /** What the package has itself stays as it is. */
   #add(file: PackageFile, rank = 0): void {
     if (this.#paths.has(file.path) || this.#folders.has(file.path)) return;
+    if (rank < (this.#made.get(file.path)?.rank ?? rank)) return;
     for (let folder = path.posix.dirname(file.path); folder !== "/"; folder = path.posix.dirname(folder)) {
       const above = this.#made.get(folder) ?? this.#paths.get(folder);
       if (above !== undefined && above.type !== "directory") return;
@@ -527,6 +527,8 @@ interface Wanted {
   readonly folder?: boolean;
   /** Of an alternative. */
   readonly priority?: number;
+  /** Of an alternative that only comes along with another one, if it is there. */
+  readonly isOptional?: boolean;
 }
 
 interface Options {
@@ -601,15 +603,16 @@ function alternatives(rest: readonly Value[]): readonly Wanted[] | undefined {
   const [link, name, target, priority, ...slaves] = rest;
   const rank = /^-?[0-9]+$/.test(priority ?? "") ? Number(priority) : 0;
   const wanted: Wanted[] = [];
-  const add = (...[to, by, at]: readonly Value[]): void => {
+  const add = ([to, by, at]: readonly Value[], isOptional: boolean): void => {
     // An image has no manuals.
-    if (to?.startsWith("/usr/share/man/") || by === undefined || at === undefined) return;
+    if (to === undefined || /^\/usr\/share\/(?:info|man)\//.test(to) || by === undefined || at === undefined) return;
     const place = `/etc/alternatives/${by}`;
-    wanted.push({ to: place, link: at, priority: rank }, { to, link: place, priority: rank });
+    const isThere = { link: at, priority: rank, isOptional };
+    wanted.push({ to: place, ...isThere }, { to, ...isThere, link: place });
   };
   if (link === undefined || name === undefined || target === undefined) return undefined;
-  add(link, name, target);
-  for (let at = 0; at + 2 < slaves.length; at += 3) add(...slaves.slice(at, at + 3));
+  add([link, name, target], false);
+  for (let at = 0; at + 2 < slaves.length; at += 3) add(slaves.slice(at, at + 3), true);
   return wanted;
 }
 

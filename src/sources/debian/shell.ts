@@ -139,15 +139,15 @@ function readWord(script: string, start: number): { word: Word; end: number } {
       quoted = !quoted;
       at += 1;
     } else if (char === "'" && !quoted) {
-      const end = endOf(script, "'", at + 1);
-      text(script.slice(at + 1, end), true);
-      at = end + 1;
+      const end = closingQuote(script, at);
+      text(script.slice(at + 1, end - 1), true);
+      at = end;
     } else if (char === "\\") {
       const next = script[at + 1] ?? "";
       if (next !== "\n") text(quoted && !/["$`\\]/.test(next) ? `\\${next}` : next, true);
       at += 2;
     } else if (char === "`") {
-      at = endOf(script, "`", at + 1) + 1;
+      at = closingQuote(script, at);
       parts.push({ kind: "unknown", quoted });
     } else if (char === "$") {
       const { part, end } = readExpansion(script, at, quoted);
@@ -194,6 +194,13 @@ function closing(script: string, start: number): number {
     }
   }
   throw new NotUnderstood();
+}
+
+/** Behind the next quote of the kind at `start`. */
+function closingQuote(script: string, start: number): number {
+  const found = script.indexOf(script[start] as string, start + 1);
+  if (found < 0) throw new NotUnderstood();
+  return found + 1;
 }
 
 /** Where the quotes end that begin at `start`. */
