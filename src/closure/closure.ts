@@ -12,6 +12,7 @@ import { composeClosure } from "./compose.ts";
 import { findFile, type LibraryFiles, overlay } from "./elf/files.ts";
 import { type NodeProject, nodeClosure } from "./node/index.ts";
 import { findRuntime, type RuntimeRequest } from "./node/runtime.ts";
+import { missingPrograms } from "./system/called.ts";
 import { contentFile } from "./system/content.ts";
 import { certificatesPath, DebianFiles } from "./system/debian-files.ts";
 import { DebianGround } from "./system/debian-ground.ts";
@@ -19,7 +20,7 @@ import { FolderGround, type Ground, noGround } from "./system/ground.ts";
 import { ImageGround } from "./system/image-ground.ts";
 import { refuseProblems, takeLibraries } from "./system/libraries.ts";
 import { composeOnBase, isInBase, placeOnBase } from "./system/on-base.ts";
-import { dataNotAdded, missingInterpreters, notAdded, type TakenPackages, takePackages } from "./system/packages.ts";
+import { dataNotAdded, notAdded, type TakenPackages, takePackages } from "./system/packages.ts";
 import { takePlugins } from "./system/plugins.ts";
 import { rootfs } from "./system/rootfs.ts";
 import { checkLibraryScript, refuseGenerators } from "./system/scripts.ts";
@@ -272,7 +273,7 @@ class System {
     const all = [...parts, ...debian, ...folder];
     const closure = image === undefined ? composeClosure(this.platform, all) : composeOnBase(this.platform, image, all);
     const { scripts, diagnostics } = this.#packages;
-    const missing = await missingInterpreters(scripts, (place) => this.hasFile(closure, place));
+    const missing = await missingPrograms(scripts, (place) => this.hasFile(closure, place));
     return {
       ...closure,
       diagnostics: [

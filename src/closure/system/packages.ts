@@ -5,19 +5,15 @@ import type { Debian } from "../../sources/debian/debian.ts";
 import type { DebianPackage, PackageFile } from "../../sources/debian/package.ts";
 import { mergedPath } from "../../sources/debian/paths.ts";
 import { findFile } from "../elf/files.ts";
-import { isElf, parseElf } from "../elf/parse.ts";
+import { isElf, mentionedSymbols, parseElf } from "../elf/parse.ts";
+import type { ByteReader } from "../elf/reader.ts";
+import { calledBy, essential, interpreterOf, interpreters, placesOf, type Script } from "./called.ts";
 import { withContent } from "./content.ts";
 import { type DebianFiles, forInstalling } from "./debian-files.ts";
+import { isForPrograms } from "./for-programs.ts";
 import type { Ground, PackageGround } from "./ground.ts";
 import { refuseProblems, takeLibraries } from "./libraries.ts";
 import { checkLibraryScript, checkScript } from "./scripts.ts";
-
-/** A program that another program runs: the file after `#!`. */
-export interface Script {
-  readonly path: string;
-  readonly interpreter: string;
-  readonly package: string;
-}
 
 export interface TakenPackages {
   /** Those that were taken as a whole. */
@@ -56,28 +52,6 @@ async function takeMergedFolders(ground: PackageGround): Promise<void> {
     await ground.take(place, { kind: "preset", what: "merged /usr" });
   }
 }
-
-/**
- * Of what every Debian has, which packages depend on without saying so.
- * https://www.debian.org/doc/debian-policy/ch-binary.html#essential-packages
- */
-const essential: readonly string[] = [
-  "bash",
-  "bsdutils",
-  "coreutils",
-  "dash",
-  "debianutils",
-  "diffutils",
-  "findutils",
-  "grep",
-  "gzip",
-  "hostname",
-  "libc-bin",
-  "perl-base",
-  "sed",
-  "tar",
-  "util-linux",
-];
 
 /** What stands behind this in a script is data. */
 const LONGEST_SCRIPT = 1 << 20;
@@ -268,7 +242,11 @@ class Packages {
       const interpreter = isExecutable(file) ? interpreterOf(start) : undefined;
       const script = { path: file.path, package: found.name };
       this.#scripts.push(...(interpreter ?? []).map((one) => ({ ...script, interpreter: one })));
-      if (isElf(start)) this.#diagnostics.push(...(await takeNeeds(this.#ground, file)));
+      if (!isElf(start)) continue;
+      this.#diagnostics.push(...(await takeNeeds(this.#ground, file)));
+      const mentions = (reader: ByteReader) => mentionedSymbols(reader, file.path, ["popen", "system"]);
+      const isCaller = isExecutable(file) && (await withContent(file.content, mentions)).length > 0;
+      if (isCaller) this.#scripts.push({ ...script, interpreter: "/bin/sh", isProgram: true });
     }
   }
 
@@ -351,81 +329,6 @@ function isExecutable(file: PackageFile): boolean {
   return (file.mode & 0o111) !== 0;
 }
 
-/** The program of a `#!` line, and behind `env` the name it looks for. */
-function interpreterOf(start: Uint8Array): readonly string[] | undefined {
-  const line = Buffer.from(start).toString("latin1").split("\n")[0] ?? "";
-  const [, program = "", first] = /^#!\s*(\S+)(?:\s+(?:-S\s+)?(\S+))?/.exec(line) ?? [];
-  if (program === "") return undefined;
-  return path.posix.basename(program) === "env" && first !== undefined ? [program, first] : [program];
-}
-
-/** A word of a shell script that stands where a command does. */
-const command =
-  /(?:^|[;&|(`!]|\b(?:then|else|do|if|exec|while|until)\s)[ \t]*((?:\/usr)?(?:\/s?bin\/)?[a-z][\w.+-]*)(?=[\s;)`]|$)/gm;
-
-function calledBy(script: string): ReadonlySet<string> {
-  const found = script.replace(/^\s*#.*$/gm, "").matchAll(command);
-  return new Set([...found].flatMap(([, name]) => (name === undefined || builtins.has(name) ? [] : [name])));
-}
-
-/** What a shell does by itself. */
-const builtins = new Set(
-  [
-    "alias bg break case cd command continue do done echo elif else esac eval exec exit export false fg fi for getopts",
-    "hash if in jobs kill let local printf pwd read readonly return set shift source test then times trap true type",
-    "ulimit umask unalias unset until wait while",
-  ].flatMap((line) => line.split(" ")),
-);
-
-/** Where a program may be that a script names. */
-function placesOf(name: string): string[] {
-  if (!name.startsWith("/")) return ["/usr/local/bin/", "/usr/bin/", "/usr/sbin/"].map((folder) => folder + name);
-  return [mergedPath(name, false)];
-}
-
-/** Packages that bring what scripts are most often run by, as far as that is one. */
-const interpreters: Readonly<Record<string, string>> = {
-  bash: "bash",
-  env: "coreutils",
-  lua: "lua5.4",
-  perl: "perl-base",
-  python3: "python3-minimal",
-  ruby: "ruby",
-  sh: "dash",
-  tclsh: "tcl",
-};
-
-/**
- * One warning for each program that scripts of the image want to be run by and that is not there.
- * @param has whether the image has a file, links followed
- */
-export async function missingInterpreters(
-  scripts: readonly Script[],
-  has: (path: string) => Promise<boolean>,
-): Promise<Diagnostic[]> {
-  const wanted = new Map<string, Script[]>();
-  for (const script of scripts) {
-    const { interpreter } = script;
-    const places = placesOf(interpreter);
-    const there = await Promise.all(places.map(has));
-    if (there.includes(true)) continue;
-    const key = `${script.package} ${interpreter}`;
-    wanted.set(key, [...(wanted.get(key) ?? []), script]);
-  }
-  return [...wanted.values()].flatMap(([first, ...others]) => {
-    if (first === undefined) return [];
-    const more = others.length === 0 ? "" : ` and ${others.length} more of ${first.package}`;
-    const verb = others.length === 0 ? "is run" : "are run";
-    const owner = interpreters[path.posix.basename(first.interpreter)];
-    return {
-      code: "missing-interpreter",
-      severity: "warning",
-      message: `${first.path}${more} ${verb} by ${first.interpreter}, which is not in the image`,
-      ...(owner === undefined ? {} : { hint: `--package ${owner} adds it` }),
-    } as const;
-  });
-}
-
 /** Where an image says by a file which packages it has: that of distroless, and a folder for what is documented. */
 const databases = ["/var/lib/dpkg/status.d", "/usr/share/doc"];
 
@@ -452,45 +355,4 @@ const libraryPackage = /^lib.*[0-9](?:t64)?$/;
 export function dataNotAdded(found: DebianPackage, taken: DebianFiles, ground: Ground): Diagnostic[] {
   const dependencies = found.dependencies.filter((names) => !names.some((name) => libraryPackage.test(name)));
   return notAdded({ ...found, dependencies }, taken, ground);
-}
-
-/**
- * What people read and machines without a container need: manuals, translations, completions for
- * shells, what bug reports and package checks use, and how a system starts and tends a service.
- */
-const notForPrograms = [
-  "/etc/apparmor.d",
-  "/etc/bash_completion.d",
-  "/etc/cron.d",
-  "/etc/cron.daily",
-  "/etc/init.d",
-  "/etc/logrotate.d",
-  "/etc/tmpfiles.d",
-  "/etc/ufw",
-  "/usr/lib/systemd/system",
-  "/usr/lib/systemd/user",
-  "/usr/lib/sysusers.d",
-  "/usr/lib/tmpfiles.d",
-  "/usr/lib/udev/rules.d",
-  "/usr/share/apport",
-  "/usr/share/bash-completion",
-  "/usr/share/bug",
-  "/usr/share/doc",
-  "/usr/share/doc-base",
-  "/usr/share/fish",
-  "/usr/share/gdb/auto-load",
-  "/usr/share/info",
-  "/usr/share/initramfs-tools",
-  "/usr/share/lintian",
-  "/usr/share/locale",
-  "/usr/share/man",
-  "/usr/share/zsh",
-];
-
-/** What slim writes by itself. */
-const ofRootfs = ["/etc/group", "/etc/nsswitch.conf", "/etc/passwd"];
-
-/** Whether a file of a package belongs into an image. */
-export function isForPrograms(file: string): boolean {
-  return !ofRootfs.includes(file) && !notForPrograms.some((folder) => file === folder || file.startsWith(`${folder}/`));
 }

@@ -7,8 +7,9 @@ import { findTexts } from "../elf/strings.ts";
 import type { Reason } from "../types.ts";
 import { withContent } from "./content.ts";
 import type { DebianFiles } from "./debian-files.ts";
+import { isForPrograms } from "./for-programs.ts";
 import type { PackageGround } from "./ground.ts";
-import { hasProgram, isForPrograms, isPart, takeNeeds } from "./packages.ts";
+import { hasProgram, isPart, takeNeeds } from "./packages.ts";
 
 /**
  * A path of three parts or more, or of configuration, which is one of some package and not of all; or the

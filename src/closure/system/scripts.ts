@@ -2,7 +2,7 @@ import path from "node:path";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { SlimError } from "../../base/error.ts";
 import type { DebianPackage } from "../../sources/debian/package.ts";
-import { isForPrograms } from "./packages.ts";
+import { isForPrograms } from "./for-programs.ts";
 
 /** Commands that make what programs do not work without, out of the data of packages. */
 const generators: Readonly<Record<string, string>> = {
