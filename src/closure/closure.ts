@@ -23,7 +23,7 @@ import { composeOnBase, isInBase, placeOnBase } from "./system/on-base.ts";
 import { dataNotAdded, notAdded, type TakenPackages, takePackages } from "./system/packages.ts";
 import { takePlugins } from "./system/plugins.ts";
 import { rootfs } from "./system/rootfs.ts";
-import { checkLibraryScript, refuseGenerators } from "./system/scripts.ts";
+import { checkLibraryScript, checkScript, refuseGenerators } from "./system/scripts.ts";
 import type { Closure, ClosureEntry, ClosurePart } from "./types.ts";
 
 /** A Node.js app; the version of its target is known when the runtime has been found. */
@@ -304,9 +304,10 @@ class System {
       files.some((file) => isAddon(file.path) && taken.hasFile(file.path));
     const data = libraries.filter((found) => direct.includes(found.name) && gaveLibrary(found));
     for (const found of data) refuseGenerators(found);
+    const has = (place: string) => taken.hasFile(place);
     return [
-      ...whole.flatMap((found) => notAdded(found, taken, this.ground)),
-      ...libraries.flatMap(checkLibraryScript),
+      ...whole.flatMap((found) => [...checkScript(found, has), ...notAdded(found, taken, this.ground)]),
+      ...libraries.flatMap((found) => checkLibraryScript(found, has)),
       ...data.flatMap((found) => dataNotAdded(found, taken, this.ground)),
     ];
   }

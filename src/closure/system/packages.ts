@@ -13,7 +13,7 @@ import { type DebianFiles, forInstalling } from "./debian-files.ts";
 import { isForPrograms } from "./for-programs.ts";
 import type { Ground, PackageGround } from "./ground.ts";
 import { refuseProblems, takeLibraries } from "./libraries.ts";
-import { checkLibraryScript, checkScript } from "./scripts.ts";
+import { refuseGenerators } from "./scripts.ts";
 
 export interface TakenPackages {
   /** Those that were taken as a whole. */
@@ -100,7 +100,7 @@ class Packages {
     const fresh: DebianPackage[] = [];
     for (const name of names.filter((one) => !this.#whole.has(one))) {
       const found = await this.#debian.package(this.#architecture, name);
-      this.#diagnostics.push(...(why === "named" ? checkScript(found) : checkLibraryScript(found)));
+      if (why === "named") refuseGenerators(found);
       this.#whole.set(name, found);
       fresh.push(found);
       await this.#ground.show(name);
@@ -119,7 +119,8 @@ class Packages {
     this.#followed.add(name);
     const follower = await this.#debian.package(this.#architecture, name);
     const isLinked = await hasMachineCode(follower);
-    const isWanted = (one: DebianPackage) => !this.#taken.isLibrary(one) || !(isLinked || isPart(follower, one));
+    const isWanted = (one: DebianPackage) =>
+      !isInBase(this.#ground, one.name) && (!this.#taken.isLibrary(one) || !(isLinked || isPart(follower, one)));
     const found = (await this.#taken.dependenciesOf(name)).filter(isWanted);
     await this.take(
       found.map((one) => one.name),
@@ -332,9 +333,13 @@ function isExecutable(file: PackageFile): boolean {
 /** Where an image says by a file which packages it has: that of distroless, and a folder for what is documented. */
 const databases = ["/var/lib/dpkg/status.d", "/usr/share/doc"];
 
+function isInBase(ground: Ground, name: string): boolean {
+  return databases.some((folder) => ground.has?.(`${folder}/${name}`) === true);
+}
+
+/** What a package depends on and nothing in the image asks for. */
 export function notAdded({ name, dependencies }: DebianPackage, taken: DebianFiles, ground: Ground): Diagnostic[] {
-  const isThere = (one: string) =>
-    taken.has(one) || forInstalling.has(one) || databases.some((folder) => ground.has?.(`${folder}/${one}`) === true);
+  const isThere = (one: string) => taken.has(one) || forInstalling.has(one) || isInBase(ground, one);
   const missing = dependencies.filter((alternatives) => !alternatives.some(isThere)).flatMap(([first]) => first ?? []);
   if (missing.length === 0) return [];
   const list = [...new Set(missing)].sort(compareStrings).join(", ");

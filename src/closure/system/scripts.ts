@@ -27,12 +27,11 @@ export function refuseGenerators(found: DebianPackage): void {
 
 /**
  * What to know about a package whose script slim does not run.
- * @throws SlimError `DEBIAN`
+ * @param has whether the image has a file
  */
-export function checkScript(found: DebianPackage): readonly Diagnostic[] {
-  refuseGenerators(found);
+export function checkScript(found: DebianPackage, has: (place: string) => boolean): readonly Diagnostic[] {
   const account = found.undone.find(({ kind }) => kind === "account");
-  const others = checkLibraryScript(found);
+  const others = checkLibraryScript(found, has);
   if (account === undefined || others.length > 0) return others;
   return [
     {
@@ -45,12 +44,13 @@ export function checkScript(found: DebianPackage): readonly Diagnostic[] {
 }
 
 /** The same of a package that only gave libraries: what else its script makes is for its own programs. */
-export function checkLibraryScript({ name, undone, files }: DebianPackage): readonly Diagnostic[] {
+export function checkLibraryScript(
+  { name, undone, files }: DebianPackage,
+  has: (place: string) => boolean,
+): readonly Diagnostic[] {
   const own = new Set(files.map((file) => path.posix.basename(file.path)));
   const made = undone.flatMap(({ kind, path: place }) => {
-    return kind === "file" && place !== undefined && isForPrograms(place) && !files.some((file) => file.path === place)
-      ? [place]
-      : [];
+    return kind === "file" && place !== undefined && isForPrograms(place) && !has(place) ? [place] : [];
   });
   const called = undone.flatMap(({ kind, command }) =>
     kind === "program" && (own.has(command) || command.startsWith(". ")) ? [command] : [],

@@ -141,7 +141,7 @@ export class Debian {
           found.set(one, await this.package(architecture, one));
           break;
         }
-        inner(this.#libraries, architecture).set(one, null);
+        if (!this.#options.frozen) inner(this.#libraries, architecture).set(one, null);
       }
     }
     return [...found.values()];
