@@ -109,7 +109,14 @@ async function projectOf(
   if (target === undefined && packages.length > 0 && entry !== undefined && path.posix.isAbsolute(entry)) {
     return { kind: "package", folder: cwd };
   }
-  return findProject(path.resolve(cwd, target ?? "."), cwd);
+  const project = findProject(path.resolve(cwd, target ?? "."), cwd);
+  const [name] = packages;
+  if (target !== undefined || name === undefined) return project;
+  return project.catch(async (error: unknown) => {
+    if (!(error instanceof SlimError) || (await statOrUndefined(path.join(cwd, "package.json")))) throw error;
+    const hint = `--entry /usr/bin/${name} makes an image of a program of the package`;
+    throw new SlimError(error.code, error.message, { where: error.where ?? cwd, cause: error, hint });
+  });
 }
 
 /** The file of `PATH` or `PLATFORM=PATH`. */
