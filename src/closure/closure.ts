@@ -2,6 +2,7 @@ import path from "node:path";
 import type { Context } from "../base/context.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { SlimError } from "../base/error.ts";
+import { readEnv } from "../image/inherit.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
 import type { BaseImage } from "../sources/base/bases.ts";
 import { debianArchitecture } from "../sources/debian/architecture.ts";
@@ -27,13 +28,15 @@ import { checkLibraryScript, checkScript, refuseGenerators } from "./system/scri
 import type { Closure, ClosureEntry, ClosurePart } from "./types.ts";
 
 /** A Node.js app; the version of its target is known when the runtime has been found. */
-export interface NodeProgram extends Omit<NodeProject, "target"> {
+export interface NodeProgram extends Omit<NodeProject, "target" | "nodeEnv"> {
   readonly kind: "node";
   readonly runtime: RuntimeRequest;
   /** Options of Node.js itself, which stand before the entry. */
   readonly nodeOptions: readonly string[];
   /** What the app sets unless the image does. */
   readonly env: Readonly<Record<string, string>>;
+  /** What the user sets in any case. */
+  readonly givenEnv: Readonly<Record<string, string>>;
 }
 
 /** A program that runs by itself. */
@@ -88,6 +91,9 @@ export interface ProgramClosure {
 /** Where programs look for others by default, as Docker sets it. */
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** What Node.js apps run as, unless somebody says something else. */
+const NODE_ENV = "production";
+
 /**
  * Every file that a program needs on a platform, each with the reason why, and how it is started.
  * @throws SlimError
@@ -118,8 +124,9 @@ async function closureOfNode(
   const runtime = await findRuntime(sources, program.runtime, platform, image);
   const hasProgram = (name: string) => system.hasProgram(name);
   const target = { node: runtime.version, platform, libc: runtime.libc, hasProgram };
+  const set = { ...program.env, ...readEnv(image?.base.config.config?.Env), ...program.givenEnv };
   const [app, part] = await Promise.all([
-    nodeClosure(context, { ...program, target }, sources),
+    nodeClosure(context, { ...program, target, nodeEnv: set.NODE_ENV ?? NODE_ENV }, sources),
     runtime.load(),
     system.takeDefaults(),
   ]);
@@ -133,7 +140,7 @@ async function closureOfNode(
       entrypoint: [runtime.path, ...program.nodeOptions, ...app.nodeOptions, app.entrypoint],
       ...(program.args.length === 0 ? {} : { cmd: program.args }),
       workdir: path.posix.join("/app", path.relative(program.root, program.folder).split(path.sep).join("/")),
-      env: { PATH, NODE_ENV: "production", SSL_CERT_FILE: system.certificates, ...program.env },
+      env: { PATH, NODE_ENV, SSL_CERT_FILE: system.certificates, ...program.env },
     },
     base: image?.base,
   };

@@ -242,6 +242,7 @@ async function planNode(
     preloads: entry.preloads,
     args: entry.args,
     env: entry.env,
+    givenEnv: options.env ?? {},
     name: manifest.name ?? path.basename(folder),
     ...(manifest.version === undefined ? {} : { version: manifest.version }),
     mode: planMode(options.mode ?? "bundle"),

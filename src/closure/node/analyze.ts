@@ -1,4 +1,5 @@
 import type * as acorn from "acorn";
+import { Conditions } from "./conditions.ts";
 import { ANY, Evaluator, type Imported, nameOf, type Paths, type Place } from "./evaluate.ts";
 import { exportsOf } from "./exports.ts";
 import { isBuiltin } from "./resolve.ts";
@@ -16,6 +17,8 @@ export type Ask =
       readonly certain: boolean;
       /** A failure is caught. */
       readonly guarded: boolean;
+      /** Comes up only with another NODE_ENV than the image's. */
+      readonly elsewhere?: true;
     }
   /** A module that is named by what only a run can know. */
   | { readonly type: "unknown"; readonly style: "import" | "require"; readonly guarded: boolean }
@@ -29,6 +32,8 @@ export type Ask =
   | { readonly type: "starts" }
   /** The module itself may end in an error, without a function of it being called. */
   | { readonly type: "throw" }
+  /** NODE_ENV is given another value than the image's. */
+  | { readonly type: "environment" }
   /** Hooks of the module loader in a thread of their own. */
   | { readonly type: "hooks" }
   /**
@@ -78,6 +83,8 @@ interface State {
   readonly guarded: boolean;
   /** Inside an expression whose path has been taken as a whole. */
   readonly taken: boolean;
+  /** Runs only with another NODE_ENV than the image's. */
+  readonly elsewhere: boolean;
 }
 
 class Analysis {
@@ -85,6 +92,8 @@ class Analysis {
   readonly #file: string;
   readonly #asks: Found[] = [];
   readonly #evaluator: Evaluator;
+  /** Where NODE_ENV is known and spoken of. */
+  readonly #conditions: Conditions | undefined;
   /** Paths cost time to look for, and most files have none. */
   readonly #paths: boolean;
   readonly #texts: boolean;
@@ -111,7 +120,10 @@ class Analysis {
       /__dirname|__filename|import\.meta|createRequire|\.resolve\b|\bfs\b|child_process|\.cwd\b|Worker|module\./.test(
         syntax.text,
       );
-    this.#evaluator = new Evaluator(place, new Scopes(syntax.tree as acorn.Program));
+    const scopes = new Scopes(syntax.tree as acorn.Program);
+    this.#evaluator = new Evaluator(place, scopes);
+    if (place.nodeEnv !== undefined && syntax.text.includes("NODE_ENV"))
+      this.#conditions = new Conditions(place.nodeEnv, this.#evaluator, scopes);
   }
 
   run(): Analyzed {
@@ -120,6 +132,7 @@ class Analysis {
       inside: false,
       guarded: false,
       taken: false,
+      elsewhere: false,
     });
     const styles = new Set(this.#asks.flatMap((ask) => (ask.type === "unknown" ? [ask.style] : [])));
     for (const style of styles) {
@@ -144,11 +157,16 @@ class Analysis {
   }
 
   #visit(node: acorn.AnyNode, state: State): void {
+    if (this.#conditions?.sets(node)) this.#asks.push({ type: "environment", offset: node.start });
     const inner = this.#enter(node, state);
     for (const child of children(node)) {
+      const guarded = node.type === "TryStatement" && child === node.block && node.handler != null;
+      const elsewhere = this.#conditions?.excludes(node, child) ?? false;
       this.#visit(
         child,
-        node.type === "TryStatement" && child === node.block && node.handler ? { ...inner, guarded: true } : inner,
+        guarded || elsewhere
+          ? { ...inner, guarded: inner.guarded || guarded, elsewhere: inner.elsewhere || elsewhere }
+          : inner,
       );
     }
   }
@@ -178,6 +196,7 @@ class Analysis {
           inside: state.inside || !called,
           guarded: state.guarded,
           taken: false,
+          elsewhere: state.elsewhere,
         };
       }
       case "ThrowStatement":
@@ -308,8 +327,16 @@ class Analysis {
     from = this.#file,
   ): void {
     if (isBuiltin(specifier)) return;
-    const { nested, guarded } = state;
-    this.#asks.push({ type, specifier, from, certain: !nested && !guarded, guarded, offset: node.start });
+    const { nested, guarded, elsewhere } = state;
+    this.#asks.push({
+      type,
+      specifier,
+      from,
+      certain: !nested && !guarded,
+      guarded,
+      ...(elsewhere ? { elsewhere } : {}),
+      offset: node.start,
+    });
   }
 
   #used(use: PathUse, argument: acorn.AnyNode, node: acorn.Node): void {

@@ -25,6 +25,8 @@ export interface Place {
   readonly cwd: string | undefined;
   /** A file of the project as a whole: what a require function of an unknown place resolves from. */
   readonly project: string;
+  /** NODE_ENV, where it is known. */
+  readonly nodeEnv?: string;
   /** What `require.resolve` would answer. */
   readonly locate: (specifier: string) => string | undefined;
   /** Paths that other modules of the app export, by specifier and name. */
@@ -201,6 +203,8 @@ export class Evaluator {
         );
       case "function":
         return [{ is: "function", body: source.body }];
+      case "unknown":
+        return [];
     }
   }
 

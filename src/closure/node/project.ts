@@ -26,6 +26,8 @@ export interface NodeProject {
     /** Whether a program of this name is found in the image. */
     readonly hasProgram?: (name: string) => boolean;
   };
+  /** NODE_ENV as the image sets it; none where it may be anything. */
+  readonly nodeEnv?: string;
   readonly mode: "bundle" | "files";
   /** Ship source maps of what is compiled, and have Node.js use them. */
   readonly sourcemap: boolean;

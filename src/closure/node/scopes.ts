@@ -3,11 +3,15 @@ import { children } from "./syntax.ts";
 
 /** Where a name gets a value from. */
 export type Source =
-  | { readonly type: "expression"; readonly node: acorn.AnyNode }
+  /** `initial` where the name is declared with it. */
+  | { readonly type: "expression"; readonly node: acorn.AnyNode; readonly initial: boolean }
   /** `const { member } = source`. */
   | { readonly type: "member"; readonly of: Source; readonly member: string }
   | { readonly type: "import"; readonly specifier: string; readonly member: string | undefined }
-  | { readonly type: "function"; readonly body: acorn.AnyNode };
+  | { readonly type: "function"; readonly body: acorn.AnyNode }
+  | { readonly type: "unknown" };
+
+const unknown: Source = { type: "unknown" };
 
 /** A part of the text in which names are declared. */
 interface Scope {
@@ -22,14 +26,14 @@ interface Scope {
 export class Scopes {
   readonly #file: Scope;
   readonly #hoistsFunctions: boolean;
-  readonly #assigned: { readonly target: acorn.Pattern; readonly node: acorn.Expression }[] = [];
+  readonly #assigned: { readonly target: acorn.Pattern; readonly source: Source }[] = [];
 
   constructor(tree: acorn.Program) {
     this.#file = { start: tree.start, end: tree.end, names: new Map(), inner: [] };
     this.#hoistsFunctions = tree.sourceType === "script";
     for (const node of tree.body) this.#collect(node, this.#file, this.#file);
-    for (const { target, node } of this.#assigned) {
-      this.#bind(target, { type: "expression", node }, (name) => {
+    for (const { target, source } of this.#assigned) {
+      this.#bind(target, source, (name) => {
         const known = this.#find(name, target.start);
         if (known === undefined) declare(this.#file, name); // a global one
         return known ?? this.#file.names.get(name);
@@ -73,7 +77,7 @@ export class Scopes {
         this.#inside(node, scope);
         return;
       case "ClassDeclaration":
-        if (node.id) declare(scope, node.id.name);
+        if (node.id) declare(scope, node.id.name, unknown);
         this.#below(node, scope, body);
         return;
       case "ClassExpression":
@@ -88,12 +92,18 @@ export class Scopes {
       case "VariableDeclaration":
         for (const { id, init } of node.declarations) {
           const declared = node.kind === "var" ? body : scope;
-          this.#bind(id, init ? { type: "expression", node: init } : undefined, (name) => declare(declared, name));
+          this.#bind(id, init ? { type: "expression", node: init, initial: true } : unknown, (name) =>
+            declare(declared, name),
+          );
         }
         break;
       case "AssignmentExpression":
-        if (node.operator === "=" || node.operator === "??=" || node.operator === "||=")
-          this.#assigned.push({ target: node.left, node: node.right });
+        this.#assigned.push({
+          target: node.left,
+          source: /^(?:\?\?|\|\||&&)?=$/.test(node.operator)
+            ? { type: "expression", node: node.right, initial: false }
+            : unknown,
+        });
         break;
     }
     this.#below(node, scope, body);
@@ -106,43 +116,42 @@ export class Scopes {
   /** A node with names of its own; one that is the body of a function where `body` is left out. */
   #inside(node: acorn.AnyNode, outer: Scope, body?: Scope): void {
     const scope: Scope = { start: node.start, end: node.end, names: new Map(), inner: [] };
-    const unknown = (pattern: acorn.Pattern) => this.#bind(pattern, undefined, (name) => declare(scope, name));
+    const own = (pattern: acorn.Pattern) => this.#bind(pattern, unknown, (name) => declare(scope, name));
     if (node.type === "FunctionExpression" || node.type === "ArrowFunctionExpression") {
       if (node.id) declare(scope, node.id.name, { type: "function", body: node.body });
-    } else if (node.type === "ClassExpression" && node.id) unknown(node.id);
-    else if (node.type === "CatchClause" && node.param) unknown(node.param);
-    if ("params" in node) for (const param of node.params) unknown(param);
+    } else if (node.type === "ClassExpression" && node.id) own(node.id);
+    else if (node.type === "CatchClause" && node.param) own(node.param);
+    if ("params" in node) for (const param of node.params) own(param);
     this.#below(node, scope, body ?? scope);
     if (scope.names.size > 0) outer.inner.push(scope);
     else outer.inner.push(...scope.inner);
   }
 
   /** Gives the names of a pattern what it gets. */
-  #bind(pattern: acorn.Pattern, source: Source | undefined, sourcesOf: (name: string) => Source[] | undefined): void {
+  #bind(pattern: acorn.Pattern, source: Source, sourcesOf: (name: string) => Source[] | undefined): void {
     switch (pattern.type) {
       case "Identifier": {
-        const sources = sourcesOf(pattern.name);
-        if (source !== undefined) sources?.push(source);
+        sourcesOf(pattern.name)?.push(source);
         return;
       }
       case "ObjectPattern":
         for (const property of pattern.properties) {
-          if (property.type === "RestElement") this.#bind(property.argument, undefined, sourcesOf);
+          if (property.type === "RestElement") this.#bind(property.argument, unknown, sourcesOf);
           else {
             const member = property.computed ? undefined : nameOf(property.key);
             this.#bind(
               property.value,
-              source && member !== undefined ? { type: "member", of: source, member } : undefined,
+              member === undefined ? unknown : { type: "member", of: source, member },
               sourcesOf,
             );
           }
         }
         return;
       case "ArrayPattern":
-        for (const element of pattern.elements) if (element) this.#bind(element, undefined, sourcesOf);
+        for (const element of pattern.elements) if (element) this.#bind(element, unknown, sourcesOf);
         return;
       case "RestElement":
-        this.#bind(pattern.argument, undefined, sourcesOf);
+        this.#bind(pattern.argument, unknown, sourcesOf);
         return;
       case "AssignmentPattern":
         this.#bind(pattern.left, source, sourcesOf);

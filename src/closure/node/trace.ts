@@ -9,6 +9,7 @@ import { Carriers } from "./carriers.ts";
 import { Compiler } from "./compiler.ts";
 import { Configurations } from "./configurations.ts";
 import { type Disk, isWithin } from "./disk.ts";
+import { Elsewhere } from "./elsewhere.ts";
 import { ANY, type Imported, type Paths, type Place } from "./evaluate.ts";
 import { Extras, type Preload } from "./extras.ts";
 import { Failures } from "./failures.ts";
@@ -77,6 +78,7 @@ class Tracer {
   readonly #carriers: Carriers;
   readonly #libraries: Libraries;
   readonly #extras: Extras;
+  readonly #elsewhere: Elsewhere;
   readonly #specifiers: Specifiers;
   readonly #files: Files;
   readonly #texts: Texts;
@@ -104,6 +106,7 @@ class Tracer {
     this.#carriers = new Carriers(site, this.#uses, this.#failures, say, published);
     this.#libraries = new Libraries(site, this.#uses);
     this.#extras = new Extras(site, this.#uses, this.#carriers, say);
+    this.#elsewhere = new Elsewhere(site, this.#uses, say);
     this.#specifiers = new Specifiers(site, this.#uses, this.#carriers, this.#failures, say);
     this.#files = new Files(site, this.#uses, this.#failures, say);
     this.#texts = new Texts(site, this.#uses);
@@ -115,13 +118,19 @@ class Tracer {
     this.#uses.module(entry, { kind: "entry" });
     const preloads = this.#extras.take();
     this.#context.report({ type: "stage", name: "trace" });
-    await this.#drain();
-    while (this.#configurations.find(this.#texts.words)) await this.#drain();
-    for (let round = 0; round < MOST_ROUNDS && this.#handPaths(); round += 1) await this.#drain();
+    await this.#follow();
+    for (const { asker, ask } of this.#elsewhere.resume()) this.#specifiers.answer(asker, ask);
+    await this.#follow();
+    this.#elsewhere.done();
     if (this.#startsAny) this.#startable();
     this.#specifiers.handNames(this.#texts.named);
     this.#files.handFolders();
     await this.#drain();
+    for (let back = this.#elsewhere.reconsider(); back.length > 0; back = this.#elsewhere.reconsider()) {
+      for (const { asker, ask } of back) this.#specifiers.answer(asker, ask);
+      await this.#drain();
+    }
+    this.#elsewhere.settle();
     // A configuration may be for a tool that the app does not run.
     this.#failures.settle((file) => !this.#configurations.has(file), this.#patchesLoader);
     return {
@@ -137,6 +146,13 @@ class Tracer {
       packages,
       resolver,
     };
+  }
+
+  /** Reads what waits, and what that turns out to need. */
+  async #follow(): Promise<void> {
+    await this.#drain();
+    while (this.#configurations.find(this.#texts.words)) await this.#drain();
+    for (let round = 0; round < MOST_ROUNDS && this.#handPaths(); round += 1) await this.#drain();
   }
 
   async #drain(): Promise<void> {
@@ -176,8 +192,9 @@ class Tracer {
       });
     }
     this.#patchesLoader ||= code.patchesLoader;
+    if (!this.#modules.has(file)) this.#elsewhere.reads(file);
     this.#modules.set(file, { file, kind: code.format, code, edges: asker.edges });
-    for (const ask of code.asks) this.#answer(asker, ask);
+    for (const ask of code.asks) if (!this.#elsewhere.takes(asker, ask)) this.#answer(asker, ask);
   }
 
   async #read({ file, own, soft }: Asker): Promise<Reading | undefined> {
@@ -199,7 +216,9 @@ class Tracer {
   #place(file: string): Place {
     const { folder, machine, packages, resolver } = this.#site;
     const imported = this.#imported.get(file);
+    const { nodeEnv } = this.#site.project;
     return {
+      ...(nodeEnv === undefined ? {} : { nodeEnv }),
       ...(imported === undefined ? {} : { imported }),
       file,
       platform: "linux",
@@ -235,6 +254,9 @@ class Tracer {
         return;
       case "text":
         this.#texts.answer(asker, ask);
+        return;
+      case "environment":
+        this.#elsewhere.set(asker.file);
         return;
       case "hooks":
         this.#registersHooks = true;
