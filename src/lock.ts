@@ -9,6 +9,8 @@ import { formatChange, isOlder, type LockChange, lockChanges, lockedArchitecture
 export interface LockCall extends PlanCall {
   /** What is resolved anew although it is locked: `true` for everything, or names of packages, `node`, or `base`. */
   readonly update?: boolean | readonly string[];
+  /** Versions and Debian's indices may go back in time. Default: they may not. */
+  readonly allowOlder?: boolean;
 }
 
 export interface LockResult {
@@ -23,17 +25,17 @@ export interface LockResult {
  */
 export async function lock(call: LockCall = {}): Promise<LockResult> {
   const context = contextOf(call);
-  const { update = false } = call;
+  const { update = false, allowOlder = false } = call;
   const cache = new Cache(call.cacheDir ?? defaultCacheDir(context.env));
   const planned = await planLocked(context, call);
   const forget = update === true ? "all" : update === false ? [] : update;
-  const { sources } = await resolve(context, cache, planned, { forget, registry: call.registry });
+  const { sources } = await resolve(context, cache, planned, { allowOlder, forget, registry: call.registry });
   const changes = lockChanges(sources.before, sources.lock);
-  const older = changes.filter(isOlder);
+  const older = allowOlder ? [] : changes.filter(isOlder);
   if (older.length > 0) {
     throw new SlimError("LOCK", `would go back: ${older.map(formatChange).join(", ")}`, {
       where: planned.lockFile,
-      hint: "the source is behind; delete slim.lock if that is meant",
+      hint: "the source is behind; --allow-older if that is meant",
     });
   }
   await sources.writeLock(planned.lockFile);

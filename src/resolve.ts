@@ -46,7 +46,7 @@ export async function resolve(
   context: Context,
   cache: Cache,
   planned: Plan,
-  options: Pick<SourcesOptions, "forget" | "registry"> = {},
+  options: Pick<SourcesOptions, "allowOlder" | "forget" | "registry"> = {},
 ): Promise<Resolved> {
   const sources = await Sources.open(context, cache, { ...planned, ...options }, trimFile);
   try {

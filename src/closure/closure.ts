@@ -13,6 +13,7 @@ import { composeClosure } from "./compose.ts";
 import { findFile, type LibraryFiles, overlay } from "./elf/files.ts";
 import { type NodeProject, nodeClosure } from "./node/index.ts";
 import { findRuntime, type RuntimeRequest } from "./node/runtime.ts";
+import { missingPrograms } from "./system/called.ts";
 import { contentFile } from "./system/content.ts";
 import { certificatesPath, DebianFiles } from "./system/debian-files.ts";
 import { DebianGround } from "./system/debian-ground.ts";
@@ -20,10 +21,10 @@ import { FolderGround, type Ground, noGround } from "./system/ground.ts";
 import { ImageGround } from "./system/image-ground.ts";
 import { refuseProblems, takeLibraries } from "./system/libraries.ts";
 import { composeOnBase, isInBase, placeOnBase } from "./system/on-base.ts";
-import { dataNotAdded, missingInterpreters, type TakenPackages, takePackages } from "./system/packages.ts";
+import { dataNotAdded, notAdded, type TakenPackages, takePackages } from "./system/packages.ts";
 import { takePlugins } from "./system/plugins.ts";
 import { rootfs } from "./system/rootfs.ts";
-import { checkLibraryScript } from "./system/scripts.ts";
+import { checkLibraryScript, checkScript, refuseGenerators } from "./system/scripts.ts";
 import type { Closure, ClosureEntry, ClosurePart } from "./types.ts";
 
 /** A Node.js app; the version of its target is known when the runtime has been found. */
@@ -104,7 +105,10 @@ export async function closureOf(
   platform: Platform,
   request: GroundRequest,
 ): Promise<ProgramClosure> {
-  const system = await System.open(sources, platform, request);
+  const system = await System.open(sources, platform, {
+    ...request,
+    ...(program.kind === "package" ? { entry: program.entry } : {}),
+  });
   if (program.kind === "node") return closureOfNode(context, sources, system, program);
   if (program.kind === "package") return closureOfPackaged(system, program);
   return closureOfBinary(sources, system, program);
@@ -165,9 +169,7 @@ async function closureOfPackaged(system: System, { entry }: PackagedProgram): Pr
   const closure = await system.compose([system.rootfs()]);
   if (!(await system.hasFile(closure, entry))) {
     const programs = [...closure.entries.keys()].filter((place) => /^\/usr\/s?bin\//.test(place)).slice(0, 12);
-    const owner = await system.dependencyWith(entry);
-    const there = programs.length === 0 ? undefined : `there are ${programs.join(", ")}`;
-    const hint = owner === undefined ? there : `--package ${owner} has it`;
+    const hint = programs.length === 0 ? undefined : `there are ${programs.join(", ")}`;
     throw new SlimError("NOT_FOUND", "no package has the entry", {
       where: entry,
       ...(hint === undefined ? {} : { hint }),
@@ -192,23 +194,25 @@ class System {
     this.#packages = packages;
   }
 
-  static async open(sources: Sources, platform: Platform, { libraries, packages }: GroundRequest): Promise<System> {
+  /** @param request with the program, where that is one of the packages */
+  static async open(
+    sources: Sources,
+    platform: Platform,
+    request: GroundRequest & { entry?: string },
+  ): Promise<System> {
+    const { libraries, packages, entry } = request;
     const architecture = debianArchitecture(platform);
     const taken = architecture === undefined ? undefined : new DebianFiles(sources.debian, architecture);
     // Whatever Debian has, it is at hand by leaving the option out.
+    const isSysroot = typeof libraries === "object" && "folder" in libraries && libraries.folder !== "/";
+    const way = isSysroot ? "leave out --sysroot, or put it there" : "--base debian brings it";
     const hint: Ground["hint"] = async ({ name }) => {
       const owner =
         architecture &&
         (await sources.debian.libraryPackage(architecture, path.posix.basename(name)).catch(() => undefined));
-      return owner ? `Debian has it in ${owner}: --base debian brings it` : "ship it beside the program";
+      return owner ? `Debian has it in ${owner}: ${way}` : "ship it beside the program";
     };
-    const nothing: TakenPackages = {
-      named: [],
-      direct: [],
-      scripts: [],
-      diagnostics: [],
-      ownerOf: async () => undefined,
-    };
+    const nothing: TakenPackages = { whole: [], direct: [], scripts: [], diagnostics: [] };
     if (libraries === "scratch") return new System(platform, noGround(hint), taken, nothing);
     if (typeof libraries === "object" && "folder" in libraries) {
       const ground = await FolderGround.open(libraries.folder, hint);
@@ -223,7 +227,11 @@ class System {
       if (packages.length > 0) throw noDebian(platform);
       return new System(platform, ground ?? noGround(hint), taken, nothing);
     }
-    const added = await takePackages(sources.debian, architecture as string, packages, { taken, ground });
+    const added = await takePackages(sources.debian, architecture as string, packages, {
+      taken,
+      ground,
+      ...(entry === undefined ? {} : { entry }),
+    });
     return new System(platform, ground, taken, added);
   }
 
@@ -256,11 +264,6 @@ class System {
     await this.#taken.takeCertificates();
   }
 
-  /** A package that has a file and that those asked for depend on; undefined where none is known. */
-  async dependencyWith(place: string): Promise<string | undefined> {
-    return this.#packages.ownerOf(place).catch(() => undefined);
-  }
-
   /** Brings what a file of the image needs. @throws SlimError `CLOSURE` */
   async takeNeeds(own: LibraryFiles, program: string): Promise<void> {
     const needs = await takeLibraries(this.ground, { own, program });
@@ -279,7 +282,7 @@ class System {
     const all = [...parts, ...debian, ...folder];
     const closure = image === undefined ? composeClosure(this.platform, all) : composeOnBase(this.platform, image, all);
     const { scripts, diagnostics } = this.#packages;
-    const missing = await missingInterpreters(scripts, (place) => this.hasFile(closure, place));
+    const missing = await missingPrograms(scripts, (place) => this.hasFile(closure, place));
     return {
       ...closure,
       diagnostics: [
@@ -304,13 +307,16 @@ class System {
   #lacking(): readonly Diagnostic[] {
     const taken = this.#taken;
     if (taken === undefined) return [];
-    const { named, direct } = this.#packages;
-    const libraries = taken.packages.filter(({ name }) => !named.includes(name));
+    const { whole, direct } = this.#packages;
+    const libraries = taken.packages.filter(({ name }) => !whole.some((one) => one.name === name));
     const gaveLibrary = ({ files }: DebianPackage) =>
       files.some((file) => isAddon(file.path) && taken.hasFile(file.path));
     const data = libraries.filter((found) => direct.includes(found.name) && gaveLibrary(found));
+    for (const found of data) refuseGenerators(found);
+    const has = (place: string) => taken.hasFile(place);
     return [
-      ...libraries.flatMap(checkLibraryScript),
+      ...whole.flatMap((found) => [...checkScript(found, has), ...notAdded(found, taken, this.ground)]),
+      ...libraries.flatMap((found) => checkLibraryScript(found, has)),
       ...data.flatMap((found) => dataNotAdded(found, taken, this.ground)),
     ];
   }

@@ -25,6 +25,7 @@ export interface Reason {
     | "worker"
     | "interpreter" // PT_INTERP
     | "DT_NEEDED"
+    | "DT_FILTER" // DT_AUXILIARY too
     | "dlopen"
     | "link" // the target or the carrier of a symbolic link
     | "include" // the user asked

@@ -14,7 +14,7 @@ import { LOCK_NAME } from "../sources/lock.ts";
 import { mergeOptions, readConfig } from "./config.ts";
 import { type ImagePlan, planImage } from "./image-config.ts";
 import type { BuildOptions } from "./options.ts";
-import { findEntry, findProject, type Project } from "./project.ts";
+import { findEntry, findProject, type ProgramFile, type Project } from "./project.ts";
 import { planRuntime } from "./runtime.ts";
 import { findRoot, refusePlugAndPlay } from "./workspace.ts";
 
@@ -109,19 +109,32 @@ async function projectOf(
   if (target === undefined && packages.length > 0 && entry !== undefined && path.posix.isAbsolute(entry)) {
     return { kind: "package", folder: cwd };
   }
-  return findProject(path.resolve(cwd, target ?? "."), cwd);
+  const project = findProject(path.resolve(cwd, target ?? "."), cwd);
+  const [name] = packages;
+  if (target !== undefined || name === undefined) return project;
+  return project.catch(async (error: unknown) => {
+    if (!(error instanceof SlimError) || (await statOrUndefined(path.join(cwd, "package.json")))) throw error;
+    const hint = `--entry /usr/bin/${name} makes an image of a program of the package`;
+    throw new SlimError(error.code, error.message, { where: error.where ?? cwd, cause: error, hint });
+  });
 }
 
-/** The file of `PATH` or `PLATFORM=PATH`; the platform is what its header says, or an error. */
-async function binaryOf(text: string, cwd: string): Promise<string> {
-  const [, platform, rest = text] = /^([a-z0-9]+\/[a-z0-9_]+(?:\/v[0-9]+)?)=(.+)$/.exec(text) ?? [];
+/** The file of `PATH` or `PLATFORM=PATH`. */
+async function binaryOf(text: string, cwd: string): Promise<ProgramFile> {
+  const [, named, rest = text] = /^([a-z0-9]+\/[a-z0-9_]+(?:\/v[0-9]+)?)=(.+)$/.exec(text) ?? [];
   const file = path.resolve(cwd, rest);
   if (!(await statOrUndefined(file))?.isFile()) throw new SlimError("NOT_FOUND", "no such file", { where: rest });
+  const platform = named === undefined ? undefined : parsePlatform(named);
   const actual = await elfPlatform(file);
-  if (platform !== undefined && formatPlatform(parsePlatform(platform)) !== formatPlatform(actual)) {
-    throw new SlimError("PLATFORM", `is for ${formatPlatform(actual)}, not ${platform}`, { where: rest });
+  if (platform !== undefined && !isSameMachine(platform, actual)) {
+    throw new SlimError("PLATFORM", `is for ${formatPlatform(actual)}, not ${named}`, { where: rest });
   }
-  return realpath(file);
+  return { file: await realpath(file), ...(platform === undefined ? {} : { platform }) };
+}
+
+/** Whether two platforms are one but for the variant, which the header of a program does not tell. */
+function isSameMachine(one: Platform, other: Platform): boolean {
+  return one.os === other.os && one.architecture === other.architecture;
 }
 
 /** The platforms of a list, each once; undefined when nothing is asked for. */
@@ -249,47 +262,60 @@ function planMode(mode: string): "bundle" | "files" {
 }
 
 async function planBinaries(
-  files: readonly string[],
+  files: readonly ProgramFile[],
   options: BuildOptions,
   asked: readonly Platform[] | undefined,
 ): Promise<readonly Target[]> {
   refuseOptions(options, forApps, "this is a binary");
   if (files.length === 1) refuseOptions(options, ["entry"], "this is a binary");
-  const named = options.entry === undefined ? files : files.filter((file) => path.basename(file) === options.entry);
+  const named = options.entry === undefined ? files : files.filter(({ file }) => path.basename(file) === options.entry);
   if (named.length === 0) {
-    const names = [...new Set(files.map((file) => path.basename(file)))].sort(compareStrings);
+    const names = [...new Set(files.map(({ file }) => path.basename(file)))].sort(compareStrings);
     throw new SlimError("NOT_FOUND", `there is no program ${options.entry}`, {
       where: "--entry",
       hint: `there are ${names.join(", ")}; for a program of a package, its whole path`,
     });
   }
-  const byPlatform = new Map<string, { platform: Platform; file: string }>();
-  for (const file of named) {
-    const platform = await elfPlatform(file);
+  const byPlatform = new Map<string, { platform: Platform; file: string; isSaid: boolean }>();
+  for (const { file, platform: said } of named) {
+    const platform = said ?? (await elfPlatform(file));
     const name = formatPlatform(platform);
     const other = byPlatform.get(name)?.file;
     if (other !== undefined) {
       throw new SlimError("CONFIG", `is for ${name}, and so is ${other}`, {
         where: file,
-        hint: "choose by --entry NAME, or name the file for each platform",
+        hint: `choose by --entry NAME, or give each file with its platform: ${name}=FILE`,
       });
     }
-    byPlatform.set(name, { platform, file });
+    byPlatform.set(name, { platform, file, isSaid: said !== undefined });
   }
-  const wanted = asked?.map(formatPlatform) ?? [...byPlatform.keys()];
-  return wanted.map((name) => {
-    const found = byPlatform.get(name);
-    if (found === undefined) {
-      const there = [...byPlatform.keys()].join(", ");
-      throw new SlimError("PLATFORM", `is for ${there || "no platform"}, not ${name}`, { where: files[0] ?? "" });
-    }
+  const all = [...byPlatform.values()];
+  return (asked ?? all.map(({ platform }) => platform)).map((platform) => {
+    const name = formatPlatform(platform);
+    const found = byPlatform.get(name) ?? all.find((one) => !one.isSaid && isSameMachine(one.platform, platform));
+    if (found === undefined) throw notFor(name, all);
     const program: BinaryProgram = {
       kind: "binary",
       file: found.file,
       bare: options.bare ?? false,
       trim: options.trim ?? false,
     };
-    return { platform: found.platform, program };
+    return { platform, program };
+  });
+}
+
+function notFor(name: string, all: readonly { readonly platform: Platform; readonly file: string }[]): SlimError {
+  const [first, ...others] = all;
+  const what = (one: { readonly platform: Platform }) => formatPlatform(one.platform);
+  if (others.length === 0) {
+    const where = first?.file ?? "";
+    return new SlimError("PLATFORM", `is for ${first === undefined ? "no platform" : what(first)}, not ${name}`, {
+      where,
+    });
+  }
+  return new SlimError("PLATFORM", `no program is for ${name}`, {
+    where: "--platform",
+    hint: `there are programs for ${all.map(what).join(", ")}`,
   });
 }
 

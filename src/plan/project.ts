@@ -3,6 +3,9 @@ import path from "node:path";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { ioError, SlimError } from "../base/error.ts";
 import { compareStrings, statOrUndefined } from "../base/files.ts";
+import { parseElf } from "../closure/elf/parse.ts";
+import { withFile } from "../closure/elf/reader.ts";
+import type { Platform } from "../image/platform.ts";
 import { readJson } from "./config.ts";
 import { readScript, type Started } from "./start.ts";
 
@@ -10,8 +13,8 @@ import { readScript, type Started } from "./start.ts";
 export type Project =
   | {
       readonly kind: "binary";
-      /** Absolute, without links; several where they are for several platforms. */
-      readonly files: readonly string[];
+      /** Several where they are for several platforms. */
+      readonly files: readonly ProgramFile[];
       /** Where configuration and lock are. */
       readonly folder: string;
     }
@@ -25,6 +28,13 @@ export type Project =
       /** The entry file, absolute, where the user pointed at a file. */
       readonly file?: string;
     };
+
+/** A program, and what the user says it is for. */
+export interface ProgramFile {
+  /** Absolute, without links. */
+  readonly file: string;
+  readonly platform?: Platform;
+}
 
 /** The fields of package.json that a build reads. https://docs.npmjs.com/cli/configuring-npm/package-json */
 export interface Manifest {
@@ -60,7 +70,7 @@ export async function findProject(target: string, folder: string): Promise<Proje
   if (found.isDirectory()) {
     if (!(await statOrUndefined(path.join(target, "package.json")))) {
       const files = await findPrograms(target);
-      if (files.length > 0) return { kind: "binary", files, folder };
+      if (files.length > 0) return { kind: "binary", files: files.map((file) => ({ file })), folder };
       // What a build writes: `.output`, `build`, `dist`.
       const entry = await customaryEntry(target);
       if (entry !== undefined) return nodeFile(path.join(target, entry), path.resolve(target));
@@ -72,7 +82,8 @@ export async function findProject(target: string, folder: string): Promise<Proje
     const real = await realpath(target);
     return { kind: "node", folder: real, manifest: await readManifest(real) };
   }
-  if (await startsLikeElf(target)) return { kind: "binary", files: [await realpath(target)], folder };
+  if (!found.isFile()) throw new SlimError("CONFIG", "is neither a file nor a folder", { where: target });
+  if (await startsLikeElf(target)) return { kind: "binary", files: [{ file: await realpath(target) }], folder };
   if (!script.test(target)) throw await notBuildable(target);
   const file = await realpath(target);
   return nodeFile(file, path.dirname(file));
@@ -124,7 +135,7 @@ const MAX_DEPTH = 4;
 /** What cargo keeps beside its results, and folders nobody builds programs into. */
 const passedOver = new Set(["build", "deps", "examples", "incremental", "node_modules", "debug"]);
 
-/** Executable ELF files of a folder as compilers lay them out, sorted. */
+/** Programs for Linux in a folder as compilers lay them out, sorted; what else lies there is nobody's program. */
 async function findPrograms(folder: string, depth = 1): Promise<string[]> {
   const found: string[] = [];
   for (const entry of (await readdir(folder, { withFileTypes: true })).sort((a, b) => compareStrings(a.name, b.name))) {
@@ -132,11 +143,19 @@ async function findPrograms(folder: string, depth = 1): Promise<string[]> {
     if (entry.isDirectory() && depth < MAX_DEPTH && !entry.name.startsWith(".") && !passedOver.has(entry.name)) {
       found.push(...(await findPrograms(file, depth + 1)));
     }
-    if (entry.isFile() && ((await stat(file)).mode & 0o111) !== 0 && (await startsLikeElf(file))) {
+    if (entry.isFile() && ((await stat(file)).mode & 0o111) !== 0 && (await isProgram(file))) {
       found.push(await realpath(file));
     }
   }
   return found;
+}
+
+/** Libraries are executable files too, and goreleaser builds for other systems that have ELF. */
+async function isProgram(file: string): Promise<boolean> {
+  if (!(await startsLikeElf(file))) return false;
+  const { platform, linkage, soname } = await withFile(file, (reader) => parseElf(reader, file));
+  // libc runs, but is a library all the same.
+  return platform !== undefined && linkage !== "library" && linkage !== "other" && soname === undefined;
 }
 
 async function startsLikeElf(file: string): Promise<boolean> {
@@ -178,10 +197,16 @@ const others: readonly { readonly start: RegExp; readonly what: string; readonly
 async function notBuildable(file: string): Promise<SlimError> {
   const start = await startOf(file);
   const interpreter = /^#![ \t]*(\S[^\n]*)/.exec(start)?.[1];
-  if (interpreter !== undefined && !/\bnode\b/.test(interpreter)) {
+  if (interpreter !== undefined && !/\bnode(?:js)?\b/.test(interpreter)) {
     return new SlimError("CONFIG", `is a script for ${interpreter}`, {
       where: file,
       hint: "slim builds Node.js apps and binaries; a program of Debian is added with --package",
+    });
+  }
+  if (interpreter !== undefined) {
+    return new SlimError("CONFIG", "is a script for Node.js whose name does not say what is in it", {
+      where: file,
+      hint: "give it a name that ends in .js, .mjs or .cjs",
     });
   }
   const known = others.find((one) => one.start.test(start));

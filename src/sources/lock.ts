@@ -6,6 +6,7 @@ import type { BaseLock } from "./base/bases.ts";
 import { ociArchitecture } from "./debian/architecture.ts";
 import type { DebianLock } from "./debian/lock.ts";
 import { compareVersions } from "./debian/version.ts";
+import { damagedPlace } from "./lock-shape.ts";
 import { type NodeLock, runtimeArchitecture } from "./node.ts";
 import type { PackagesLock } from "./packages.ts";
 
@@ -44,7 +45,12 @@ export async function readLock(file: string): Promise<Lock | undefined> {
       hint: "update slim, or delete the file to lock anew",
     });
   }
-  return lock as Lock;
+  const damaged = damagedPlace(lock);
+  if (damaged === undefined) return lock as Lock;
+  throw new SlimError("LOCK", `is damaged at ${damaged}`, {
+    where: file,
+    hint: "restore it, or delete it to lock anew",
+  });
 }
 
 /** Two spaces, one fact a line, keys in the order their makers sorted them: made for review. */

@@ -16,6 +16,8 @@ export interface SourcesOptions {
   readonly debianMirror: string | undefined;
   /** What of the lock is resolved anew. */
   readonly forget?: readonly string[] | "all";
+  /** Whether what is resolved may be older than what the lock has seen. */
+  readonly allowOlder?: boolean;
   /** How registries are talked to. */
   readonly registry?: RegistryOptions | undefined;
 }
@@ -42,6 +44,7 @@ export class Sources {
       lock: lock?.debian,
       mirror: options.debianMirror,
       frozen,
+      allowOlder: options.allowOlder ?? false,
       now: new Date(),
     });
     const npm = new Npm(context, options.folder);

@@ -385,6 +385,8 @@ test.serial("a registry: locked by digest, read once, mounted, and never sent or
     mountedBlobs: 0,
     skippedBlobs: 3,
   });
+  const all = fetched().map(({ url }) => url);
+  t.is(all.length, 3, `manifest, config and layer, each once: ${all.join(" ")}`);
 
   const second = await baseOf([files, { "etc/new": "1" }], { platform: amd64 });
   await client.push(context, second, [`${name}:1`]);

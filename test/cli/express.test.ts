@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { createGunzip } from "node:zlib";
 import test from "ava";
+import { gzip } from "pako";
 import { type Member, membersOf, sha256File, type Unpacked, unpackArchive } from "../support/archive.ts";
 import { workFolder } from "../support/project.ts";
 import { checkout, type Printed, slimBuild } from "../support/slim.ts";
@@ -41,6 +42,18 @@ test("the layers are os, node and app, and the image is small", (t) => {
   );
   t.true((platform?.layers[2]?.size ?? Infinity) <= 350_000, `app: ${platform?.layers[2]?.size} bytes`);
   t.true((platform?.size ?? Infinity) <= 43_500_000, `image: ${platform?.size} bytes`);
+  const libraries = all().filter((member) => /^usr\/lib\/.*\.so\.[0-9.]+$/.test(nameOf(member)));
+  // Node.js' own zlib packs worse than the one that slim carries.
+  const packed = gzip(Buffer.concat(libraries.map(({ content }) => content))).length;
+  t.true(packed > 2_000_000 && packed <= 2_500_000, `libraries: ${packed} bytes`);
+});
+
+test.serial("with zstd at its best the image is a quarter smaller", async (t) => {
+  t.timeout(600_000);
+  const best = ["--compression", "zstd", "--compression-level", "19"];
+  const args = ["examples/express", "--platform", "linux/amd64", "--node", "24", ...best];
+  const size = (await slimBuild(args, { cwd: checkout })).platforms[0]?.size ?? Infinity;
+  t.true(size <= 33_000_000, `${size} bytes`);
 });
 
 test("digests and sizes are those of the bytes", async (t) => {

@@ -1,23 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { mkdir, stat, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { type BuildResult, build } from "../../src/build.ts";
-import { cacheDir, canRun, compile, imageOf, runHere } from "../support/program-image.ts";
+import { cacheDir, canRun, compile, folderOf, imageOf, runHere } from "../support/program-image.ts";
 import { failsWith } from "../support/slim-error.ts";
 import { hasTool } from "../support/tools.ts";
-
-/** A folder with these files. */
-async function sources(t: ExecutionContext, files: Readonly<Record<string, string>>): Promise<string> {
-  const folder = await mkdtemp(path.join(os.tmpdir(), "slim-sources-"));
-  t.teardown(() => rm(folder, { recursive: true, force: true }));
-  for (const [name, content] of Object.entries(files)) {
-    await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
-    await writeFile(path.join(folder, name), content);
-  }
-  return folder;
-}
 
 /** The files of an image's closure below a folder. */
 function filesBelow(
@@ -40,7 +28,7 @@ async function sameInImage(
   command: readonly [string, ...string[]],
   args: readonly string[] = ["you"],
 ) {
-  const folder = await sources(t, { [source.name]: source.text });
+  const folder = await folderOf(t, { [source.name]: source.text });
   compile(folder, command);
   const file = path.join(folder, "program");
   const { container, result } = await imageOf(t, { path: file });
@@ -78,7 +66,7 @@ test.serial("Rust with a thread and a panic", async (t) => {
     println!("{result} {:?}", std::env::args().nth(1));
     std::process::exit(4);
 }`;
-  const folder = await sources(t, { "a.rs": text });
+  const folder = await folderOf(t, { "a.rs": text });
   compile(folder, ["rustc", "-o", "program", "a.rs"]);
   const { container } = await imageOf(t, { path: path.join(folder, "program") });
   const [inside, outside] = [
@@ -120,7 +108,7 @@ int main() {
   int error = getaddrinfo("slim.test", "80", &hints, &found);
   printf("%s\\n", error ? gai_strerror(error) : inet_ntoa(((struct sockaddr_in *)found->ai_addr)->sin_addr));
 }`;
-  const folder = await sources(t, { "a.c": text, hosts: "192.0.2.7 slim.test\n" });
+  const folder = await folderOf(t, { "a.c": text, hosts: "192.0.2.7 slim.test\n" });
   compile(folder, ["gcc", "-o", "program", "a.c"]);
   compile(folder, ["gcc", "-static", "-Wno-all", "-w", "-o", "static", "a.c"]);
   for (const name of ["program", "static"]) {
@@ -132,7 +120,7 @@ int main() {
 
 test.serial("libraries beside the program keep their places: RUNPATH, and links", async (t) => {
   if (!canRun(t) || !hasTool(t, "gcc")) return;
-  const folder = await sources(t, {
+  const folder = await folderOf(t, {
     "a.c": "int answer(void); int main() { return answer(); }",
     "b.c": "int deep(void); int answer(void) { return deep() * 6; }",
     "c.c": "int deep(void) { return 7; }",
@@ -173,7 +161,7 @@ test.serial("libraries beside the program keep their places: RUNPATH, and links"
 
 test.serial("a chain of RPATHs, which the libraries of libraries inherit", async (t) => {
   if (!canRun(t) || !hasTool(t, "gcc")) return;
-  const folder = await sources(t, {
+  const folder = await folderOf(t, {
     "a.c": "int one(void); int main() { return one(); }",
     "b.c": "int two(void); int one(void) { return two() + 1; }",
     "c.c": "int two(void) { return 2; }",
@@ -200,7 +188,7 @@ test.serial("Go: static, and with cgo; --trim leaves the build information", asy
   if (!canRun(t) || !hasTool(t, "go") || !hasTool(t, "gcc")) return;
   t.timeout(300_000);
   const go = (lines: string) => `package main\n${lines}\n`;
-  const folder = await sources(t, {
+  const folder = await folderOf(t, {
     "go.mod": "module example.test/program\n",
     "static/main.go": go('import "fmt"\nfunc main() { fmt.Println("static") }'),
     "cgo/main.go": go(
@@ -231,7 +219,7 @@ test.serial("Go: static, and with cgo; --trim leaves the build information", asy
 
 test.serial("a static program: alone with --bare, some 130 kB more with what programs expect", async (t) => {
   if (!canRun(t) || !hasTool(t, "gcc")) return;
-  const folder = await sources(t, { "a.c": hello });
+  const folder = await folderOf(t, { "a.c": hello });
   compile(folder, ["gcc", "-static", "-o", "program", "a.c"]);
   const file = path.join(folder, "program");
   const bare = await imageOf(t, { path: file, bare: true, base: "scratch" });
@@ -248,7 +236,7 @@ test.serial("a static program: alone with --bare, some 130 kB more with what pro
 
 test.serial("what was put behind a program is not cut off, and that is said", async (t) => {
   if (!hasTool(t, "gcc")) return;
-  const folder = await sources(t, { "a.c": hello });
+  const folder = await folderOf(t, { "a.c": hello });
   compile(folder, ["sh", "-c", "gcc -o program a.c && echo payload >> program"]);
   const file = path.join(folder, "program");
   const { diagnostics, closures } = await build({ path: file, trim: true, cwd: folder, cacheDir, dryRun: true });
@@ -262,7 +250,7 @@ test.serial("what was put behind a program is not cut off, and that is said", as
 
 test.serial("libraries of this machine and of a sysroot", async (t) => {
   if (!canRun(t) || !hasTool(t, "gcc")) return;
-  const folder = await sources(t, { "a.c": hello });
+  const folder = await folderOf(t, { "a.c": hello });
   compile(folder, ["gcc", "-o", "program", "a.c"]);
   const file = path.join(folder, "program");
   const host = await imageOf(t, { path: file, base: "host" });
@@ -275,16 +263,16 @@ test.serial("libraries of this machine and of a sysroot", async (t) => {
   const sysroot = await imageOf(t, { path: file, sysroot: host.container.root });
   t.deepEqual(await sysroot.container.run({ args: ["you"] }), runHere(file, { args: ["you"] }));
   t.deepEqual(sysroot.result.diagnostics, []);
-  const empty = await sources(t, {});
+  const empty = await folderOf(t, {});
   const message = await failsWith(t, "CLOSURE", () =>
     build({ path: file, sysroot: empty, cwd: folder, cacheDir, dryRun: true }),
   );
-  t.regex(message, /ld-linux-x86-64\.so\.2 is missing: .*program -> .*Debian has it in libc6: --base debian brings it/);
+  t.regex(message, /ld-linux-x86-64\.so\.2 is missing: .*program -> .*Debian has it in libc6: leave out --sysroot/);
 });
 
 test.serial("what is missing or too old is told with the chain to it", async (t) => {
   if (!hasTool(t, "gcc")) return;
-  const folder = await sources(t, {
+  const folder = await folderOf(t, {
     "a.c": "int one(void); int main() { return one(); }",
     "b.c": "int two(void); int one(void) { return two(); }",
     "c.c": "int two(void) { return 2; }",
@@ -333,8 +321,8 @@ test.serial("what a program opens by name: beside it, of a package, or told", as
   const main = (names: string) => `#include <dlfcn.h>
 int main() { const char *names[] = {${names}}; int found = 0;
 for (int i = 0; i < sizeof names / sizeof *names; i++) if (dlopen(names[i], RTLD_NOW)) found++; return found; }`;
-  const folder = await sources(t, {
-    "a.c": main('"$ORIGIN/../plugins/p.so", "libbeside.so", "libz.so.1"'),
+  const folder = await folderOf(t, {
+    "a.c": main('"$ORIGIN/../plugins/p.so", "libbeside.so", "libz.so.1", ".abi3.so"'),
     "b.c": "int answer(void) { return 42; }",
     "c.c": main('"%s/plugin.so"'),
   });
@@ -357,11 +345,35 @@ for (int i = 0; i < sizeof names / sizeof *names; i++) if (dlopen(names[i], RTLD
   t.regex(opened(computed).join(), /can open %s\/plugin\.so by name/);
 });
 
+test.serial("what a program notes that it can open is taken where it has to be, else told once", async (t) => {
+  if (!canRun(t) || !hasTool(t, "gcc")) return;
+  const program = (priority: string) => `#include <dlfcn.h>
+__attribute__((used, section(".note.dlopen"), aligned(4))) static const struct { unsigned n, d, t; char name[4]; char json[128]; }
+note = { 4, 128, 0x407c0c0a, "FDO", "[{\\"soname\\":[\\"libz.so.1\\"],\\"feature\\":\\"zip\\",\\"priority\\":\\"${priority}\\"}]" };
+int main() { return dlopen("libz.so.1", RTLD_NOW) ? 7 : 0; }`;
+  const folder = await folderOf(t, { "required.c": program("required"), "recommended.c": program("recommended") });
+  for (const name of ["required", "recommended"]) compile(folder, ["gcc", "-o", name, `${name}.c`]);
+  const required = await imageOf(t, { path: path.join(folder, "required") });
+  t.deepEqual([(await required.container.run()).code, required.result.diagnostics], [7, []]);
+  const recommended = await imageOf(t, { path: path.join(folder, "recommended") });
+  t.is((await recommended.container.run()).code, 0);
+  t.deepEqual(
+    recommended.result.diagnostics.map(({ code, message }) => [code, message]),
+    [
+      [
+        "optional-library",
+        "/app/recommended can make use of libz.so.1 for zip (recommended), which is not in the image",
+      ],
+    ],
+  );
+});
+
 test.serial("what is no program of Linux is said in one line", async (t) => {
-  const folder = await sources(t, {
+  const folder = await folderOf(t, {
     "a.exe": "MZ\x90\0",
     "a.sh": "#!/bin/sh -e\necho\n",
     "a.wasm": "\0asm\x01",
+    cli: "#!/usr/bin/env -S node --no-warnings\n",
     empty: "",
     text: "text",
     "liba.a": "!<arch>\n",
@@ -377,11 +389,15 @@ test.serial("what is no program of Linux is said in one line", async (t) => {
   t.regex(await said("empty"), /is empty/);
   t.regex(await said("liba.a"), /a static library/);
   t.regex(await said("text"), /not something slim can build/);
+  t.regex(await said("cli"), /a script for Node\.js whose name does not say .*ends in \.js/);
+  // Nobody may ever write to it.
+  compile(folder, ["mkfifo", "pipe"]);
+  t.regex(await said("pipe"), /is neither a file nor a folder/);
 });
 
 test.serial("options of Node.js apps are refused for binaries and packages", async (t) => {
   if (!hasTool(t, "gcc")) return;
-  const folder = await sources(t, { "a.c": hello });
+  const folder = await folderOf(t, { "a.c": hello });
   compile(folder, ["gcc", "-o", "program", "a.c"]);
   const refused = (call: object) =>
     failsWith(t, "CONFIG", () => build({ cwd: folder, cacheDir, dryRun: true, ...call }));

@@ -5,6 +5,7 @@ import path from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { build } from "../../src/build.ts";
 import type { Index } from "../../src/image/types.ts";
+import { buildElf } from "../support/elf-builder.ts";
 import { cacheDir, canRun, compile, imageOf, runHere } from "../support/program-image.ts";
 import { failsWith } from "../support/slim-error.ts";
 import { hasTool, unpackedPackage } from "../support/tools.ts";
@@ -82,6 +83,47 @@ test.serial("binaries of several platforms: named, in any order, or found in a f
   t.is((await build({ ...common, path: "dist", entry: "program" })).digest, result.digest);
   const nothing = await failsWith(t, "NOT_FOUND", () => build({ ...common, path: "dist", entry: "jq" }));
   t.regex(nothing, /no program jq \(there are another, program/);
+});
+
+test.serial("of a folder the programs for Linux are taken, whatever else lies there", async (t) => {
+  const folder = await emptyFolder(t);
+  const files = {
+    "bin/program": buildElf({ type: 2 }),
+    "freebsd/program": buildElf({ type: 2, osabi: 9 }),
+    "lib/libanswer.so.1": buildElf({ soname: "libanswer.so.1" }),
+    "lib/libc.so.6": buildElf({ soname: "libc.so.6", interpreter: "/lib64/ld-linux-x86-64.so.2" }),
+    "program.o": buildElf({ type: 1 }),
+    script: "#!/bin/sh\n",
+  };
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+    await writeFile(path.join(folder, name), content, { mode: 0o755 });
+  }
+  const call = { path: folder, cwd: folder, cacheDir, dryRun: true, bare: true };
+  const { closures } = await build(call);
+  t.deepEqual([...(closures[0]?.entries.keys() ?? [])], ["/app", "/app/program"]);
+  await rm(path.join(folder, "bin"), { recursive: true });
+  t.regex(await failsWith(t, "CONFIG", () => build(call)), /is not a project/);
+});
+
+test.serial("the variant of a processor is what the user says, for no header tells it", async (t) => {
+  const folder = await emptyFolder(t);
+  const program = buildElf({ bits: 32, machine: 40, type: 2, flags: 0x5000400 });
+  for (const name of ["six", "seven"]) await writeFile(path.join(folder, name), program, { mode: 0o755 });
+  const built = async (call: object) =>
+    (await build({ cwd: folder, cacheDir, dryRun: true, bare: true, ...call })).platforms.map(
+      ({ platform }) => platform,
+    );
+  const both = ["linux/arm/v7=seven", "linux/arm/v6=six"];
+  t.deepEqual(await built({ binaries: both }), ["linux/arm/v6", "linux/arm/v7"]);
+  t.deepEqual(await built({ binaries: both, platform: "linux/arm/v6" }), ["linux/arm/v6"]);
+  t.deepEqual(await built({ path: "six" }), ["linux/arm/v7"]);
+  t.deepEqual(await built({ path: "six", platform: "linux/arm/v6" }), ["linux/arm/v6"]);
+  t.regex(await failsWith(t, "CONFIG", () => built({ path: "." })), /and so is .*linux\/arm\/v7=FILE/);
+  const other = await failsWith(t, "PLATFORM", () => built({ binaries: ["linux/arm64=six"] }));
+  t.regex(other, /six: is for linux\/arm\/v7, not linux\/arm64/);
+  const neither = await failsWith(t, "PLATFORM", () => built({ binaries: both, platform: "linux/s390x" }));
+  t.regex(neither, /no program is for linux\/s390x \(there are programs for linux\/arm\/v7, linux\/arm\/v6\)/);
 });
 
 test.serial("a package for two platforms: each has its own libraries, and both run", async (t) => {

@@ -40,7 +40,7 @@ export async function unpackArchive(archive: string, folder: string): Promise<Un
 export interface Member {
   readonly header: Header;
   readonly md5: string;
-  /** Of files up to 2 MB. */
+  /** Of files up to 4 MB. */
   readonly content: Buffer;
 }
 
@@ -52,7 +52,7 @@ export async function membersOf(layer: string): Promise<Member[]> {
     const parts: Buffer[] = [];
     for await (const chunk of member) {
       hash.update(chunk as Buffer);
-      if ((member.header.size ?? 0) <= 2_000_000) parts.push(chunk as Buffer);
+      if ((member.header.size ?? 0) <= 4_000_000) parts.push(chunk as Buffer);
     }
     members.push({ header: member.header, md5: hash.digest("hex"), content: Buffer.concat(parts) });
   }

@@ -15,6 +15,8 @@ export interface ElfParts {
   readonly flags1?: number;
   readonly versionNeeds?: readonly { file: string; versions: readonly { name: string; weak: boolean }[] }[];
   readonly versions?: readonly string[];
+  /** Names that its string table has, as those of symbols that it asks for. */
+  readonly symbols?: readonly string[];
   readonly notes?: readonly { owner: string; type: number; text: string }[];
 }
 
@@ -96,6 +98,7 @@ export function buildElf(parts: ElfParts): Uint8Array {
         out.u32(strings.add(name)).u32(0);
       });
     }
+    for (const name of parts.symbols ?? []) strings.add(name);
     const table = strings.bytes;
     entries.push([5, address + out.length], [10, table.length]);
     out.raw(table);

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import type { ExecutionContext } from "ava";
@@ -16,6 +16,21 @@ export interface ProgramImage {
   readonly container: Container;
   /** The folder of the build, with `slim.lock`. */
   readonly folder: string;
+}
+
+/** A folder with these files, until the test ends. */
+export async function folderOf(
+  t: ExecutionContext,
+  files: Readonly<Record<string, string | Uint8Array>>,
+  parent = os.tmpdir(),
+): Promise<string> {
+  const folder = await mkdtemp(path.join(parent, "slim-sources-"));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+    await writeFile(path.join(folder, name), content, { mode: 0o755 });
+  }
+  return folder;
 }
 
 /** Whether containers can be run here. */

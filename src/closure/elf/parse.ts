@@ -44,6 +44,8 @@ export interface Elf {
   readonly soname: string | undefined;
   /** In the order of the file, which is the order of loading. */
   readonly needed: readonly string[];
+  /** `DT_FILTER` and `DT_AUXILIARY`: libraries that have symbols in its stead; the second only where they are there. */
+  readonly filters: readonly { readonly name: string; readonly optional: boolean }[];
   /** `DT_RPATH` and `DT_RUNPATH` as written: folders separated by `:`, `$ORIGIN` not replaced. */
   readonly rpath: string | undefined;
   readonly runpath: string | undefined;
@@ -75,6 +77,8 @@ const DT_VERDEF = 0x6ffffffcn;
 const DT_VERDEFNUM = 0x6ffffffdn;
 const DT_VERNEED = 0x6ffffffen;
 const DT_VERNEEDNUM = 0x6fffffffn;
+const DT_AUXILIARY = 0x7ffffffdn;
+const DT_FILTER = 0x7fffffffn;
 
 /** Entries with a value that is looked at. */
 const wanted = new Set([
@@ -125,6 +129,7 @@ export async function parseElf(reader: ByteReader, name: string): Promise<Elf> {
     interpreter,
     soname: dynamic.soname,
     needed: dynamic.needed,
+    filters: dynamic.filters,
     rpath: dynamic.rpath,
     runpath: dynamic.runpath,
     noDefaultFolders: (dynamic.flags1 & DF_1_NODEFLIB) !== 0,
@@ -252,6 +257,7 @@ async function readInterpreter(fields: Fields, segments: readonly Segment[]): Pr
 /** What a loader reads of the dynamic section. */
 interface Dynamic {
   readonly needed: readonly string[];
+  readonly filters: Elf["filters"];
   readonly soname: string | undefined;
   readonly rpath: string | undefined;
   readonly runpath: string | undefined;
@@ -262,6 +268,7 @@ interface Dynamic {
 
 const notDynamic: Dynamic = {
   needed: [],
+  filters: [],
   soname: undefined,
   rpath: undefined,
   runpath: undefined,
@@ -273,7 +280,7 @@ const notDynamic: Dynamic = {
 async function readDynamic(fields: Fields, bits: 32 | 64, segments: readonly Segment[]): Promise<Dynamic> {
   const segment = segments.find(({ type }) => type === PT_DYNAMIC);
   if (segment === undefined) return notDynamic;
-  const { neededAt, values } = await readEntries(fields, bits, segment);
+  const { neededAt, filtersAt, values } = await readEntries(fields, bits, segment);
   const image = new Image(fields, segments);
   const strings = stringTable(image, values);
   const names = new Names(fields.another(), strings);
@@ -283,6 +290,8 @@ async function readDynamic(fields: Fields, bits: 32 | 64, segments: readonly Seg
   };
   const needed: string[] = [];
   for (const at of neededAt) needed.push(await names.at(at));
+  const filters: { name: string; optional: boolean }[] = [];
+  for (const { at, optional } of filtersAt) filters.push({ name: await names.at(at), optional });
   const records = new Records(fields, names);
   const chain = (table: bigint, number: bigint) => ({
     at: values.has(table) ? image.at(values.get(table) ?? 0n) : undefined,
@@ -290,6 +299,7 @@ async function readDynamic(fields: Fields, bits: 32 | 64, segments: readonly Seg
   });
   return {
     needed,
+    filters,
     soname: await named(DT_SONAME),
     rpath: await named(DT_RPATH),
     runpath: await named(DT_RUNPATH),
@@ -302,11 +312,13 @@ async function readDynamic(fields: Fields, bits: 32 | 64, segments: readonly Seg
 interface DynamicEntries {
   /** Where the names of `DT_NEEDED` lie in the string table. */
   readonly neededAt: readonly bigint[];
+  readonly filtersAt: readonly { readonly at: bigint; readonly optional: boolean }[];
   readonly values: ReadonlyMap<bigint, bigint>;
 }
 
 async function readEntries(fields: Fields, bits: 32 | 64, segment: Segment): Promise<DynamicEntries> {
   const neededAt: bigint[] = [];
+  const filtersAt: { at: bigint; optional: boolean }[] = [];
   const values = new Map<bigint, bigint>();
   const entrySize = bits / 4;
   const count = Math.floor(segment.size / entrySize);
@@ -317,9 +329,10 @@ async function readEntries(fields: Fields, bits: 32 | 64, segment: Segment): Pro
     const value = bits === 32 ? BigInt(record.u32(4)) : record.u64(8);
     if (tag === DT_NULL) break;
     if (tag === DT_NEEDED) neededAt.push(value);
+    else if (tag === DT_FILTER || tag === DT_AUXILIARY) filtersAt.push({ at: value, optional: tag === DT_AUXILIARY });
     else if (wanted.has(tag)) values.set(tag, value);
   }
-  return { neededAt, values };
+  return { neededAt, filtersAt, values };
 }
 
 function stringTable(image: Image, values: ReadonlyMap<bigint, bigint>): Range {

@@ -67,6 +67,8 @@ export interface LibraryProblem {
   /** The library that is missing, or that is there but lacks `versions`. */
   readonly name: string;
   readonly versions: readonly string[];
+  /** Where that is which lacks them, or which is for another machine. */
+  readonly library?: string;
   /** From the program's path over the names of libraries to `name`. */
   readonly chain: readonly string[];
   /** In one line, with the chain. */
@@ -242,15 +244,24 @@ class Loader {
     const queue = [start];
     const seen = new Set(queue);
     for (const object of queue) {
-      for (const name of object.elf.needed) {
+      for (const { name, kind, optional } of this.#namedBy(object)) {
         const library = await this.#load(name, object);
-        if (library === undefined) this.#addMissing(name, object);
-        library?.addReason("DT_NEEDED", object.path, name);
+        if (library === undefined && !optional) this.#addMissing(name, object);
+        library?.addReason(kind, object.path, name);
         if (library === undefined || seen.has(library)) continue;
         seen.add(library);
         queue.push(library);
       }
     }
+  }
+
+  /** What an object cannot be loaded without, and what stands in for it; musl knows the former alone. */
+  #namedBy({ elf }: Loaded): { name: string; kind: Reason["kind"]; optional: boolean }[] {
+    const filters = this.#isMusl ? [] : elf.filters;
+    return [
+      ...elf.needed.map((name) => ({ name, kind: "DT_NEEDED", optional: false }) as const),
+      ...filters.map((one) => ({ ...one, kind: "DT_FILTER" }) as const),
+    ];
   }
 
   async #open({ names, from, optional = false }: Open): Promise<void> {
@@ -339,7 +350,8 @@ class Loader {
     const foreign = this.#foreign.get(path.basename(name));
     const what = foreign === undefined ? "is missing" : `is missing (${foreign} is for another machine)`;
     const message = `${name} ${what}: ${chain.join(" -> ")}`;
-    this.#problems.set(name, { kind: "missing", name, versions: [], chain, message });
+    const library = foreign === undefined ? {} : { library: foreign };
+    this.#problems.set(name, { kind: "missing", name, versions: [], ...library, chain, message });
   }
 
   /**
@@ -361,6 +373,7 @@ class Loader {
           kind: "version",
           name: file,
           versions: lacking,
+          library: library.path,
           chain,
           message,
         });

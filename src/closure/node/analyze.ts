@@ -270,7 +270,7 @@ class Analysis {
       }
       if (callee.name === "child_process.fork" || callee.name === "cluster.setupPrimary")
         this.#used("start", first, node);
-      if (programs.test(callee.name)) this.#program(callee.name, first, node);
+      if (programs.test(callee.name)) this.#program(first, node);
     }
     if (this.#texts) {
       for (const argument of node.arguments) {
@@ -353,9 +353,9 @@ class Analysis {
     }
   }
 
-  #program(name: string, argument: acorn.AnyNode, node: acorn.Node): void {
+  #program(argument: acorn.AnyNode, node: acorn.Node): void {
     for (const text of this.#evaluator.texts(argument)) {
-      const program = /exec(Sync)?$/.test(name) ? (text.trim().split(/\s+/)[0] ?? "") : text;
+      const [program = ""] = text.trim().split(/\s+/);
       if (program !== "" && !program.includes(ANY)) this.#asks.push({ type: "program", program, offset: node.start });
     }
   }
@@ -363,7 +363,7 @@ class Analysis {
   #literal(node: acorn.Node, text: string, { taken }: State): void {
     const relative = /^\.\.?\/[^\s*]+$/.test(text);
     if (relative && !taken) this.#relatives.push({ text, offset: node.start });
-    const beside = relative ? this.#texts || this.#placed : this.#placed && /^[\w@-][\w@.-]*\.\w+$/.test(text);
+    const beside = relative ? this.#texts || this.#placed : this.#placed && /^[\w@-][\w@./-]*\.\w+$/.test(text);
     if (beside && !taken && text.length < 100) this.#asks.push({ type: "neighbour", name: text, offset: node.start });
     if (this.#texts) this.#text(node, text, false, taken);
   }

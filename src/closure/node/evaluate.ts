@@ -42,6 +42,9 @@ const MOST = 16;
 /** The stack's limit, not one of sense: what is cut off here would stay unknown wherever else it is used. */
 const DEEPEST = 256;
 
+/** Expressions that give no text; all but strings among literals are known. */
+const never = new Set(["ArrayExpression", "ClassExpression", "Literal", "ObjectExpression", "UnaryExpression"]);
+
 /** Computes what can be known about an expression without running it: strings, paths, URLs and modules of Node.js. */
 export class Evaluator {
   readonly #place: Place;
@@ -110,9 +113,9 @@ export class Evaluator {
           ? this.#concat([node.left, node.right])
           : [];
       case "ConditionalExpression":
-        return [...this.values(node.consequent), ...this.values(node.alternate)];
+        return this.#either([node.consequent, node.alternate]);
       case "LogicalExpression":
-        return [...this.values(node.left), ...this.values(node.right)];
+        return this.#either([node.left, node.right]);
       case "AssignmentExpression":
         return this.values(node.right);
       case "AwaitExpression":
@@ -154,6 +157,13 @@ export class Evaluator {
   #inside(node: acorn.AnyNode): string[] {
     const texts = this.texts(node);
     return texts.length === 0 ? [ANY] : [...texts];
+  }
+
+  /** One of several, of which some may be known and others be any text. */
+  #either(nodes: readonly acorn.AnyNode[]): readonly Value[] {
+    const known = nodes.flatMap((node) => this.values(node));
+    const open = nodes.some((node) => !never.has(node.type) && this.values(node).length === 0);
+    return open && known.some((value) => value.is === "text") ? [...known, text(ANY)] : known;
   }
 
   #identifier(name: string, { start }: acorn.AnyNode): readonly Value[] {

@@ -3,6 +3,7 @@ import { SlimError } from "../../base/error.ts";
 import { isGlibc } from "../../sources/debian/library.ts";
 import type { LibraryFiles } from "../elf/files.ts";
 import { hostRoot } from "../elf/host.ts";
+import { withFile } from "../elf/reader.ts";
 import { resolveLibraries } from "../elf/resolve.ts";
 import { isWithin } from "./disk.ts";
 import type { Site } from "./site.ts";
@@ -45,13 +46,15 @@ export class Libraries {
   }
 }
 
-/** glibc is never the project's: it is one with its loader, which has it already. */
+/** Packages that came for the target are seen where they would lie. glibc is never the project's: it is one with its loader. */
 function projectFiles(site: Site): LibraryFiles {
   const machine = hostRoot("/");
   return {
-    at: async (place) =>
-      isWithin(place, site.root) && !isGlibc(path.basename(place)) && !site.isExcluded(place)
-        ? machine.at(place)
-        : undefined,
+    at: async (place) => {
+      if (!isWithin(place, site.root) || isGlibc(path.basename(place)) || site.isExcluded(place)) return undefined;
+      const found = await machine.at(place);
+      if (found !== undefined || !site.disk.isFile(place)) return found;
+      return { type: "file", withReader: (use) => withFile(site.disk.source(place), use) };
+    },
   };
 }

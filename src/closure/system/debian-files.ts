@@ -3,9 +3,23 @@ import { SlimError } from "../../base/error.ts";
 import { compareStrings } from "../../base/files.ts";
 import { bytesContent, type Content, type Entry } from "../../layer/entry.ts";
 import type { Debian } from "../../sources/debian/debian.ts";
+import { isLibraryPath } from "../../sources/debian/library.ts";
 import type { DebianPackage, PackageFile } from "../../sources/debian/package.ts";
 import { withReason } from "../compose.ts";
 import type { ClosureEntry, ClosurePart, Component, Reason } from "../types.ts";
+
+/** Dependencies that only installing needs. */
+export const forInstalling = new Set([
+  "adduser",
+  "cdebconf",
+  "debconf",
+  "debconf-2.0",
+  "dpkg",
+  "init-system-helpers",
+  "install-info",
+  "sysvinit-utils",
+  "ucf",
+]);
 
 /** The CA bundle, where OpenSSL, Go and most others look first. */
 export const certificatesPath = "/etc/ssl/certs/ca-certificates.crt";
@@ -19,6 +33,9 @@ export class DebianFiles {
   readonly #architecture: string;
   readonly #entries = new Map<string, ClosureEntry>();
   readonly #packages = new Map<string, DebianPackage>();
+  readonly #counts = new Map<string, number>();
+  /** By path: how much its package is in the right to have it. */
+  readonly #ranks = new Map<string, number>();
   readonly #checksums = new Map<string, Map<string, string>>();
 
   constructor(debian: Debian, architecture: string) {
@@ -56,10 +73,36 @@ export class DebianFiles {
     }
   }
 
-  /** Adds a symbolic link that the package's own scripts would make. */
-  async takeLink(name: string, link: { path: string; target: string }, reason: Reason): Promise<void> {
-    const found = await this.#debian.package(this.#architecture, name);
-    this.#add(found, { type: "symlink", mode: 0o777, ...link }, [reason]);
+  /** Adds what a package's own scripts would make. */
+  async takeMade(name: string, file: PackageFile, reason: Reason = { kind: "include", what: `package ${name}` }) {
+    this.#add(await this.#debian.package(this.#architecture, name), file, [reason]);
+  }
+
+  /** What a package depends on, of alternatives the one that gave a file. */
+  dependenciesOf(name: string): Promise<readonly DebianPackage[]> {
+    return this.#debian.dependencies(this.#architecture, name, {
+      isWanted: (one) => !forInstalling.has(one),
+      isPreferred: (one) => this.has(one),
+    });
+  }
+
+  package(name: string): Promise<DebianPackage> {
+    return this.#debian.package(this.#architecture, name);
+  }
+
+  /** Whether a path is that of a library which every program finds. */
+  isLibraryPath(place: string): boolean {
+    return isLibraryPath(place, this.#architecture);
+  }
+
+  /** Whether a package has such a library. */
+  isLibrary({ files }: DebianPackage): boolean {
+    return files.some((file) => file.type !== "directory" && this.isLibraryPath(file.path));
+  }
+
+  /** How many files a package gave. */
+  count(name: string): number {
+    return this.#counts.get(name) ?? 0;
   }
 
   /** Whether a package gave a file. */
@@ -97,8 +140,8 @@ export class DebianFiles {
 
   async #takeOsRelease(): Promise<void> {
     await this.take("base-files", "/usr/lib/os-release", { kind: "metadata", what: "os-release" });
-    const link = { path: "/etc/os-release", target: "../usr/lib/os-release" };
-    await this.takeLink("base-files", link, { kind: "link", from: "/usr/lib/os-release" });
+    const link = { type: "symlink", mode: 0o777, path: "/etc/os-release", target: "../usr/lib/os-release" } as const;
+    await this.takeMade("base-files", link, { kind: "link", from: "/usr/lib/os-release" });
   }
 
   /**
@@ -162,6 +205,11 @@ export class DebianFiles {
     this.#keep(found);
     const common = { path: file.path, uid: 0, gid: 0 };
     const about = { layer: "os", purl: found.purl, reasons } as const;
+    const before = this.#ranks.get(file.path) ?? -Infinity;
+    const rank = file.rank ?? Infinity;
+    if (rank < before) return;
+    this.#ranks.set(file.path, rank);
+    if (!this.#entries.has(file.path)) this.#counts.set(found.name, this.count(found.name) + 1);
     if (file.type === "symlink") {
       this.#set({ entry: { ...common, type: "symlink", target: file.target }, ...about });
     } else if (file.type === "directory") {

@@ -1,7 +1,6 @@
 import path from "node:path";
 import { libraryTriplet } from "../../sources/debian/architecture.ts";
 import type { Debian } from "../../sources/debian/debian.ts";
-import { hasLibrary } from "../../sources/debian/library.ts";
 import type { DebianPackage } from "../../sources/debian/package.ts";
 import { type LibraryFile, type LibraryFiles, overlay } from "../elf/files.ts";
 import type { LibraryProblem, LoadedObject } from "../elf/resolve.ts";
@@ -17,8 +16,6 @@ export class DebianGround implements PackageGround {
   readonly #taken: DebianFiles;
   /** By path: the package that has it. */
   readonly #owners = new Map<string, string>();
-  /** By path: links that packages make when they are installed. */
-  readonly #links = new Map<string, { owner: string; target: string }>();
   readonly #views = new Map<string, LibraryFiles>();
   readonly configured: readonly string[] = [];
 
@@ -59,22 +56,13 @@ export class DebianGround implements PackageGround {
     const soname = path.posix.basename(name);
     const owner = await this.#debian.libraryPackage(this.#architecture, soname, this.#owners.get(requester.path));
     if (owner === undefined) return undefined;
-    const view = await this.show(owner);
-    const found = await this.#package(owner);
-    const place = found.files.find((file) => file.type !== "directory" && file.path.endsWith(`/${soname}`))?.path;
-    if (place === undefined || hasLibrary(found, this.#architecture, soname)) return view;
-    // As update-alternatives would make it, for BLAS say. Who has an RPATH to its place does not see the link.
-    const link = `/usr/lib/${libraryTriplet(this.#architecture)}/${soname}`;
-    this.#links.set(link, { owner, target: place });
-    return overlay([view, { at: async (at) => (at === link ? { type: "link", target: place } : undefined) }]);
+    return this.show(owner);
   }
 
   async take(place: string, reason: Reason): Promise<void> {
     await this.show("base-files");
-    const link = this.#links.get(place);
     const owner = this.#owners.get(place);
     if (owner !== undefined) await this.#taken.take(owner, place, reason);
-    else if (link !== undefined) await this.#taken.takeLink(link.owner, { path: place, target: link.target }, reason);
   }
 
   /** What was taken is there for everybody. */

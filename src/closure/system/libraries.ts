@@ -71,20 +71,32 @@ export async function takeLibraries(
 }
 
 /** @throws SlimError `CLOSURE` with the chain to a library that is missing or too old */
-export async function refuseProblems(ground: Ground, { problems }: Needs, where: string): Promise<void> {
+export async function refuseProblems(ground: Ground, { own, problems }: Needs, where: string): Promise<void> {
   const [problem] = problems;
   if (problem === undefined) return;
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : "";
-  throw new SlimError("CLOSURE", `${problem.message}${more}`, { where, hint: await ground.hint(problem) });
+  const hint = ownHint(own, problem) ?? (await ground.hint(problem));
+  throw new SlimError("CLOSURE", `${problem.message}${more}`, { where, hint });
+}
+
+/** What to do where that is not the ground's business. */
+function ownHint(own: Needs["own"], { name, library }: LibraryProblem): string | undefined {
+  if (own.some((object) => object.path === library)) {
+    return "put the one there that it was linked with, or link it again";
+  }
+  if (!name.includes("/") || name.startsWith("/")) return undefined;
+  return "its place depends on the folder that the program is started in: link with a library that has a soname";
 }
 
 export function placedReason(reason: Reason, placed: (path: string) => string): Reason {
   return reason.from === undefined ? reason : { ...reason, from: placed(reason.from) };
 }
 
-function message({ message: text, chain }: LibraryProblem, placed: (path: string) => string): string {
+function message({ message: text, chain, library = "" }: LibraryProblem, placed: (path: string) => string): string {
   const [program = "", ...rest] = chain;
-  return text.replace(chain.join(" -> "), [placed(program), ...rest].join(" -> "));
+  return text
+    .replace(library, () => placed(library))
+    .replace(chain.join(" -> "), () => [placed(program), ...rest].join(" -> "));
 }
 
 const glibc = "libc.so.6";
@@ -92,18 +104,35 @@ const glibc = "libc.so.6";
 /** Calls that let glibc open libgcc_s to unwind a thread's stack. https://sourceware.org/glibc/manual */
 const unwinding = ["pthread_cancel", "pthread_exit", "thrd_exit", "backtrace"];
 
+/** Calls that ask the services of `/etc/nsswitch.conf` for names of accounts and hosts. */
+const asking = [
+  ...["getpwnam", "getpwuid", "getgrnam", "getgrgid", "getspnam"].flatMap((name) => [name, `${name}_r`]),
+  ...["gethostbyname", "gethostbyaddr", "getservbyname"].flatMap((name) => [name, `${name}_r`]),
+  ...["getaddrinfo", "getgrouplist", "gethostbyname2", "getnameinfo", "initgroups"],
+];
+
+/** What glibc opens by itself, by the calls that make it do so. */
 async function openedByHabit(files: LibraryFiles, { objects }: Resolution): Promise<Open[]> {
-  if (!objects.some(({ elf }) => elf.soname === glibc)) return [];
-  for (const object of objects) {
-    if (object.elf.soname === glibc || object.via === "interpreter") continue;
-    if ((await mentioned(files, object.path, unwinding)).length === 0) continue;
-    return [{ names: ["libgcc_s.so.1"], from: glibc, optional: true }];
+  const libc = objects.find(({ elf }) => elf.soname === glibc);
+  if (libc === undefined) return [];
+  const habits = [{ calls: unwinding, names: ["libgcc_s.so.1"] }];
+  // Since 2.34 it has these services in itself. https://sourceware.org/pipermail/libc-alpha/2021-August/129718.html
+  if (!libc.elf.versions.includes("GLIBC_2.34"))
+    habits.push({ calls: asking, names: ["libnss_files.so.2", "libnss_dns.so.2"] });
+  const callers = objects.filter((object) => object !== libc && object.via !== "interpreter");
+  const opens: Open[] = [];
+  for (const { calls, names } of habits) {
+    for (const { path: caller } of callers) {
+      if ((await mentioned(files, caller, calls)).length === 0) continue;
+      opens.push(...names.map((name) => ({ names: [name], from: glibc, optional: true })));
+      break;
+    }
   }
-  return [];
+  return opens;
 }
 
-/** A text that names a library, perhaps in parts that the program fills in, and nothing else. */
-const libraryNames = /(?<=\0)[\w+./${}%-]+\.so(?:\.[0-9]+)*(?=\0)/g;
+/** A text that names a library, perhaps in parts that the program fills in, and nothing else: no mere ending of names. */
+const libraryNames = /(?<=\0)(?!\.\w)[\w+./${}%-]+\.so(?:\.[0-9]+)*(?=\0)/g;
 
 /** What files of `own` that call dlopen name: opened where it is at hand, which is without asking anybody; else told. */
 async function openedByName(
@@ -115,11 +144,20 @@ async function openedByName(
   const opens: Open[] = [];
   const diagnostics: Diagnostic[] = [];
   const loaded = namesOf(objects);
-  for (const { path: from } of objects) {
-    if ((await own.at(from)) === undefined || (await mentioned(files, from, ["dlopen"])).length === 0) continue;
+  for (const { path: from, elf } of objects) {
+    // What glibc opens is known.
+    if (
+      elf.soname === glibc ||
+      (await own.at(from)) === undefined ||
+      (await mentioned(files, from, ["dlopen"])).length === 0
+    )
+      continue;
     const found = await findFile(files, from);
     const texts = (await found?.withReader((reader) => findTexts(reader, libraryNames))) ?? [];
-    const asked = texts.filter((name) => !loaded.has(name)).map((name) => ({ names: [name], from, optional: true }));
+    const noted = new Set(elf.dlopen.flatMap(({ sonames }) => sonames));
+    const asked = texts
+      .filter((name) => !loaded.has(name))
+      .map((name) => ({ names: [name], from, optional: true, isNoted: noted.has(name) }));
     if (asked.length === 0) continue;
     const about = { files, program: objects[0]?.path ?? from, configured: ground.configured };
     const there = namesOf((await resolveLibraries({ ...about, opens: asked })).objects);
@@ -128,7 +166,8 @@ async function openedByName(
     diagnostics.push(
       ...notAtHand(
         from,
-        asked.filter((one) => !isThere(one)).flatMap(({ names }) => names),
+        // What it notes itself is told with what it is for.
+        asked.filter((one) => !isThere(one) && !one.isNoted).flatMap(({ names }) => names),
       ),
     );
   }

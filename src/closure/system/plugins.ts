@@ -7,16 +7,27 @@ import { findTexts } from "../elf/strings.ts";
 import type { Reason } from "../types.ts";
 import { withContent } from "./content.ts";
 import type { DebianFiles } from "./debian-files.ts";
+import { isForPrograms } from "./for-programs.ts";
 import type { PackageGround } from "./ground.ts";
-import { isForPrograms, takeNeeds } from "./packages.ts";
-
-/** A path of three parts or more, which is one of some package and not of all. */
-const paths = /(?<=[\0: "'=])\/(?:usr|etc|var)(?:\/+[\w.+@~-]+){2,}\/*(?=[\0: "'%])/g;
+import { hasProgram, isPart, takeNeeds } from "./packages.ts";
 
 /**
- * Adds what libraries of Debian read or open of their own package while they run: the files at the
- * paths that they name, and below them. A plugin that needs more libraries is only told of, unless its
- * package is one that a package asked for depends on. glibc is left out: what it opens is known.
+ * A path of three parts or more, or of configuration, which is one of some package and not of all; or the
+ * locale that every Debian has.
+ */
+const paths =
+  /(?<=[\0: "'=>])(?:\/(?:usr|var)(?:\/+[\w.+@~-]+){2,}|\/etc(?:\/+[\w.+@~-]+)+|C\.UTF-8)\/*(?=[\0: "'%<])/g;
+
+/** What more a package of the image brings, and of which package it is. */
+interface Named extends Left {
+  readonly reason: Reason;
+}
+
+/**
+ * Adds what programs and libraries of Debian read or open while they run: files of their own package, and
+ * of those that it depends on, at the paths that they name, and below them; and what Debian keeps beside
+ * them in a package of its own that has nothing but data. A plugin that needs more libraries is only told
+ * of, unless its package is one that a package asked for depends on. glibc is left out: what it opens is known.
  * @param direct what the packages that were asked for depend on
  */
 export async function takePlugins(
@@ -25,17 +36,21 @@ export async function takePlugins(
   direct: ReadonlySet<string>,
 ): Promise<readonly Diagnostic[]> {
   const diagnostics: Diagnostic[] = [];
-  const seen = new Set<string>();
-  // Packages that join while this goes on are visited too.
+  const seen = new Map<string, number>();
+  const texts = new Texts();
+  const told = new Set<string>();
+  // Packages that join while this goes on are visited too, and those of which more is there by then.
   for (let next = unseen(taken, seen); next !== undefined; next = unseen(taken, seen)) {
-    seen.add(next.name);
+    seen.set(next.name, taken.count(next.name));
     const left: string[] = [];
-    for (const { file, reason } of await namedFiles(next, taken)) {
+    for (const { file, owner, reason } of await namedFiles(next, { taken, ground, texts })) {
       const isPlugin = file.type === "file" && (await startsLikeElf(file));
-      if (isPlugin && !direct.has(next.name) && !(await hasNeeds(file, taken, ground))) {
-        left.push(file.path);
+      if (isPlugin && !direct.has(owner.name) && !(await hasNeeds(file, taken, ground))) {
+        if (!told.has(file.path)) left.push(file.path);
+        told.add(file.path);
         continue;
       }
+      await ground.show(owner.name);
       await ground.take(file.path, reason);
       if (isPlugin) diagnostics.push(...(await takeNeeds(ground, file)));
     }
@@ -57,36 +72,100 @@ function notTaken({ name }: DebianPackage, [first, ...others]: readonly string[]
   ];
 }
 
-function unseen(taken: DebianFiles, seen: ReadonlySet<string>): DebianPackage | undefined {
-  return taken.packages.find(({ name }) => !seen.has(name));
+function unseen(taken: DebianFiles, seen: ReadonlyMap<string, number>): DebianPackage | undefined {
+  return taken.packages.find(({ name }) => seen.get(name) !== taken.count(name));
 }
 
-interface NamedFile {
-  readonly file: PackageFile;
-  readonly reason: Reason;
-}
-
-/** What is not in the image yet of a package whose libraries are, and lies where these look. */
-async function namedFiles(found: DebianPackage, taken: DebianFiles): Promise<readonly NamedFile[]> {
+async function namedFiles(
+  found: DebianPackage,
+  { taken, ground, texts }: { taken: DebianFiles; ground: PackageGround; texts: Texts },
+): Promise<readonly Named[]> {
   if (found.files.some((file) => isGlibc(path.posix.basename(file.path)))) return [];
-  const left = found.files.filter((file) => {
-    return file.type !== "directory" && !taken.hasFile(file.path) && isForPrograms(file.path);
-  });
-  if (left.length === 0) return [];
-  const named = new Map<string, NamedFile>();
-  for (const library of found.files.filter((file) => taken.hasFile(file.path))) {
-    const paths = await pathsIn(library);
-    // Where the library itself lies is no place of its plugins alone.
-    const folder = path.posix.dirname(library.path);
-    for (const file of left) {
-      const what = ancestors(file.path).find(
-        (one) => paths.has(one) && one !== folder && !folder.startsWith(`${one}/`),
-      );
-      if (what === undefined || named.has(file.path)) continue;
-      named.set(file.path, { file, reason: { kind: "asset", from: library.path, what } });
+  const isHere = (file: PackageFile) => taken.hasFile(file.path) && isForPrograms(file.path);
+  if (!found.files.some(isHere)) return [];
+  const { others, parts, data } = await partsOf(found, taken);
+  const here = [found, ...parts].flatMap(({ files }) => files.filter(isHere));
+  const left = [found, ...others].flatMap((owner) => leftOf(owner, taken, ground));
+  const named = new Map<string, Named>();
+  for (const { file, owner } of left) {
+    if (!data.has(owner) || taken.isLibraryPath(file.path)) continue;
+    named.set(file.path, { file, owner, reason: { kind: "include", what: `part of ${found.name}` } });
+  }
+  const below = new Map<string, Left[]>();
+  for (const one of left) for (const place of ancestors(one.file.path)) listOf(below, place).push(one);
+  for (const file of here) {
+    const inside = await texts.of(file);
+    if (inside.has("C.UTF-8") && (file.mode & 0o111) !== 0) {
+      const owner = await taken.package("libc-bin");
+      const reason = { kind: "asset", from: file.path, what: "C.UTF-8" } as const;
+      for (const one of leftOf(owner, taken, ground)) {
+        if (one.file.path.startsWith("/usr/lib/locale/")) named.set(one.file.path, { ...one, reason });
+      }
+    }
+    // Perl names the folder of its version by a shorter link.
+    const links = left.flatMap(({ file: one }) => (one.type === "symlink" && inside.has(one.path) ? [one] : []));
+    const names = new Set([
+      ...inside,
+      ...links.map((one) => path.posix.resolve(path.posix.dirname(one.path), one.target)),
+    ]);
+    // Where a program or library itself lies is no place of its plugins alone.
+    const folder = path.posix.dirname(file.path);
+    const isOwn = (what: string) =>
+      what === folder || folder.startsWith(`${what}/`) || taken.isLibraryPath(`${what}/libx.so`);
+    for (const what of names) {
+      for (const one of below.get(what) ?? []) {
+        if (isOwn(what) || named.has(one.file.path)) continue;
+        named.set(one.file.path, { ...one, reason: { kind: "asset", from: file.path, what } });
+      }
     }
   }
   return [...named.values()];
+}
+
+interface Parts {
+  /** What a package depends on, and what its data does. */
+  readonly others: readonly DebianPackage[];
+  /** Of these, what is taken apart from it by Debian. */
+  readonly parts: readonly DebianPackage[];
+  /** Of these, what has no program. */
+  readonly data: ReadonlySet<DebianPackage>;
+}
+
+async function partsOf(found: DebianPackage, taken: DebianFiles): Promise<Parts> {
+  const others = new Map<string, DebianPackage>();
+  const parts: DebianPackage[] = [];
+  const data = new Set<DebianPackage>();
+  const waiting = [...(await taken.dependenciesOf(found.name))];
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    if (next.name === found.name || others.has(next.name)) continue;
+    others.set(next.name, next);
+    if (!isPart(found, next)) continue;
+    parts.push(next);
+    if (await hasProgram(next)) continue;
+    data.add(next);
+    if (!taken.isLibrary(next)) waiting.push(...(await taken.dependenciesOf(next.name)));
+  }
+  return { others: [...others.values()], parts, data };
+}
+
+interface Left {
+  readonly file: PackageFile;
+  readonly owner: DebianPackage;
+}
+
+function listOf<T>(lists: Map<string, T[]>, key: string): T[] {
+  const list = lists.get(key) ?? [];
+  lists.set(key, list);
+  return list;
+}
+
+/** What of a package is not in the image yet and might be. */
+function leftOf(owner: DebianPackage, taken: DebianFiles, ground: PackageGround): Left[] {
+  if (owner.files.some((file) => isGlibc(path.posix.basename(file.path)))) return [];
+  return owner.files.flatMap((file) => {
+    const isLeft = file.type !== "directory" && !taken.hasFile(file.path) && ground.has?.(file.path) !== true;
+    return isLeft && isForPrograms(file.path) ? [{ file, owner }] : [];
+  });
 }
 
 /** Whether every library that a plugin needs is in the image anyway. */
@@ -108,10 +187,20 @@ function ancestors(place: string): string[] {
   return parts.map((_, index) => `/${parts.slice(0, index + 1).join("/")}`).reverse();
 }
 
-async function pathsIn(file: PackageFile): Promise<ReadonlySet<string>> {
-  if (file.type !== "file" || !(await startsLikeElf(file))) return new Set();
-  const texts = await withContent(file.content, (reader) => findTexts(reader, paths));
-  return new Set(texts.map((text) => path.posix.normalize(text).replace(/\/$/, "")));
+/** What machine code names, read once. */
+class Texts {
+  readonly #known = new Map<string, ReadonlySet<string>>();
+
+  async of(file: PackageFile): Promise<ReadonlySet<string>> {
+    if (file.type !== "file" || !(await startsLikeElf(file))) return new Set();
+    const { digest } = file.content;
+    const known = this.#known.get(digest);
+    if (known !== undefined) return known;
+    const texts = await withContent(file.content, (reader) => findTexts(reader, paths));
+    const clean = new Set(texts.map((text) => path.posix.normalize(text).replace(/\/$/, "")));
+    this.#known.set(digest, clean);
+    return clean;
+  }
 }
 
 function startsLikeElf({ content }: PackageFile & { type: "file" }): Promise<boolean> {

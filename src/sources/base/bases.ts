@@ -136,8 +136,14 @@ export class Bases {
     const digest = exact ?? (await this.#resolve(name));
     const where = formatReference({ ...place, digest });
     const isLocked = exact === undefined;
-    const read = async () =>
-      onlyImage(await this.#client.read(context, where, platform).catch((error) => rethrow(error, isLocked)), where);
+    let reading: Promise<Image> | undefined;
+    const read = () => {
+      reading ??= this.#client
+        .read(context, where, platform)
+        .then((artifact) => onlyImage(artifact, where))
+        .catch((error) => rethrow(error, isLocked));
+      return reading;
+    };
     const key = `${digest} ${formatPlatform(platform)}`;
     const known = await cache.get<BaseRecord>("base", key);
     const record = known ?? recordOf(await read(), name);

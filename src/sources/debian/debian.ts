@@ -13,6 +13,7 @@ import { hasLibrary, libraryPackageNames, standardLibrary } from "./library.ts";
 import type { Archive, DebianLock, LockedPackage } from "./lock.ts";
 import { Mirror } from "./mirror.ts";
 import { type DebianPackage, dependencies, type PackageFile, packageUrl, stanza } from "./package.ts";
+import { readPostinst } from "./postinst.ts";
 import { type Release, readRelease } from "./release.ts";
 import { loadTable, type RowReader, Table } from "./table.ts";
 import { compareVersions } from "./version.ts";
@@ -42,6 +43,8 @@ export interface DebianOptions {
   readonly mirror?: string | undefined;
   /** Fail rather than use what the lock does not have. */
   readonly frozen: boolean;
+  /** Whether an index may be older than the lock has seen. */
+  readonly allowOlder?: boolean;
   /** To tell whether an index has expired. */
   readonly now: Date;
   /** Armored public keys instead of Debian's own: for an archive signed by somebody else. */
@@ -118,6 +121,32 @@ export class Debian {
     const owner = known === undefined ? await this.#dependencyWith(architecture, file, name) : known;
     inner(this.#libraries, architecture).set(file, owner ?? null);
     return owner ? await this.package(architecture, owner) : undefined;
+  }
+
+  /**
+   * What a package depends on. Of alternatives it is the one that is preferred, else the first that there
+   * is; a name that only other packages provide is passed over. With a frozen lock, what it lacks is not there.
+   * @throws SlimError like `package`
+   */
+  async dependencies(
+    architecture: string,
+    name: string,
+    { isWanted, isPreferred }: Record<"isWanted" | "isPreferred", (name: string) => boolean>,
+  ): Promise<readonly DebianPackage[]> {
+    const { dependencies } = await this.package(architecture, name);
+    const found = new Map<string, DebianPackage>();
+    for (const alternatives of dependencies) {
+      const names = alternatives.filter(isWanted).toSorted((a, b) => Number(isPreferred(b)) - Number(isPreferred(a)));
+      for (const one of names) {
+        if (this.#libraries.get(architecture)?.get(one) === null) continue;
+        if (await this.#loadIfThere(architecture, one)) {
+          found.set(one, await this.package(architecture, one));
+          break;
+        }
+        if (!this.#options.frozen) inner(this.#libraries, architecture).set(one, null);
+      }
+    }
+    return [...found.values()];
   }
 
   /** What the given lock had and what was used beyond it, sorted; undefined when that is nothing. */
@@ -225,8 +254,9 @@ export class Debian {
 
   #release(suite: Suite): Promise<Release | undefined> {
     return once(this.#releases, suite.name, async () => {
-      const { keys = archiveKeys, now, lock } = this.#options;
-      const expected = { keys, now, codename: suite.name, notBefore: lock?.dates[suite.name] };
+      const { keys = archiveKeys, now, lock, allowOlder } = this.#options;
+      const notBefore = allowOlder ? undefined : lock?.dates[suite.name];
+      const expected = { keys, now, codename: suite.name, notBefore };
       try {
         const release = await this.#mirror.fetch(suite.archive, `dists/${suite.name}/InRelease`, async (body, where) =>
           readRelease(await readText(body, LARGEST_RELEASE, where), { ...expected, where }),
@@ -274,7 +304,7 @@ export class Debian {
       const byHash = name.replace(/[^/]*$/, `by-hash/SHA256/${expected.digest.slice(7)}`);
       const content = await (release.byHash ? fetched(byHash) : fetched(name)).catch((error: unknown) => {
         // As apt does: not every mirror has every architecture by hash. The bytes are checked either way.
-        if (release.byHash && isNotFound(error)) return fetched(name);
+        if (release.byHash && isNotFound(error)) return fetched(name).catch(outOfStep);
         throw error;
       });
       return await loadTable(this.#options.cache, kind, { name, content, limit }, reader);
@@ -288,13 +318,15 @@ interface Loaded {
 }
 
 function describe(unpacked: Unpacked, cache: Cache): DebianPackage {
-  const { control, hasMaintainerScripts, postinst } = unpacked;
+  const { control, postinst } = unpacked;
   const fields = stanza(control);
   const field = (key: string) => fields.get(key) ?? "";
   const [name, version, architecture] = [field("Package"), field("Version"), field("Architecture")];
   // `Source: gcc-14 (14.2.0-19)` where the version differs as well.
   const source = fields.get("Source")?.split(" ")[0];
   const pack = cache.pathOf(unpacked.pack);
+  const files = unpacked.files.map((file) => packageFile(file, pack));
+  const { made, undone } = postinst === undefined ? { made: [], undone: [] } : readPostinst(postinst, files);
   return {
     name,
     version,
@@ -303,9 +335,8 @@ function describe(unpacked: Unpacked, cache: Cache): DebianPackage {
     purl: packageUrl(name, version, architecture),
     control,
     dependencies: dependencies(fields),
-    hasMaintainerScripts,
-    ...(postinst === undefined ? {} : { postinst }),
-    files: unpacked.files.map((file) => packageFile(file, pack)),
+    undone,
+    files: [...files, ...made],
   };
 }
 
@@ -336,6 +367,16 @@ function hinting(hint: string): (error: unknown) => never {
     if (!isNotFound(error)) throw error;
     throw new SlimError("NOT_FOUND", "the mirror does not have it", { where: error.where, cause: error, hint });
   };
+}
+
+/** What a mirror has only by name may be of yesterday. */
+function outOfStep(error: unknown): never {
+  if (!(error instanceof SlimError) || error.code !== "INTEGRITY") throw error;
+  throw new SlimError("INTEGRITY", `is not the index that InRelease names: ${error.message}`, {
+    where: error.where,
+    cause: error,
+    hint: "the mirror is out of step with itself: try again later, or set SLIM_DEBIAN_MIRROR to another",
+  });
 }
 
 function notLocked(what: string): SlimError {

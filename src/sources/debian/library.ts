@@ -34,6 +34,11 @@ export function standardLibrary(architecture: string): string {
   return `(?:usr/)?lib/(?:${libraryTriplet(architecture)}/)?([^/\\s]+\\.so(?:\\.[^/\\s]*)?)`;
 }
 
+/** Whether a path is that of a library in a folder where the loader looks by itself. */
+export function isLibraryPath(place: string, architecture: string): boolean {
+  return new RegExp(`^/${standardLibrary(architecture)}$`).test(place);
+}
+
 export function hasLibrary(found: DebianPackage, architecture: string, soname: string): boolean {
   const standard = new RegExp(`^/${standardLibrary(architecture)}$`);
   return found.files.some(({ path, type }) => type !== "directory" && standard.exec(path)?.[1] === soname);

@@ -1,10 +1,16 @@
 import type { Content } from "../../layer/entry.ts";
+import type { Undone } from "./postinst.ts";
 
 interface Common {
   /** Absolute in the image, normalised; what Debian's merged `/usr` moves is where it moves it to. */
   readonly path: string;
   /** Permission bits, setuid, setgid and sticky included: whoever builds an image decides about those. */
   readonly mode: number;
+  /**
+   * Of what the package's script makes: where several packages make one path, the highest has it. A file
+   * of an archive has none, and comes before.
+   */
+  readonly rank?: number;
 }
 
 export type PackageFile =
@@ -14,7 +20,10 @@ export type PackageFile =
   /** `target` as it is in the package. */
   | (Common & { readonly type: "symlink"; readonly target: string });
 
-/** A verified package of Debian. Its files are those of its archive, in the order they have there. */
+/**
+ * A verified package of Debian. Its files are those of its archive, in the order they have there, then
+ * those that its script makes of them when it is installed.
+ */
 export interface DebianPackage {
   readonly name: string;
   readonly version: string;
@@ -28,10 +37,8 @@ export interface DebianPackage {
   readonly control: string;
   /** What it depends on: each a list of alternatives, names without versions. */
   readonly dependencies: readonly (readonly string[])[];
-  /** True when installing it would run something that slim does not run. */
-  readonly hasMaintainerScripts: boolean;
-  /** The script that would finish an installation; slim does not run it. */
-  readonly postinst?: string;
+  /** What its script would do besides; slim runs none. */
+  readonly undone: readonly Undone[];
   readonly files: readonly PackageFile[];
 }
 

@@ -39,7 +39,7 @@ export async function readRelease(text: string, expected: Expected): Promise<Rel
   if (expected.notBefore !== undefined && date < expected.notBefore) {
     throw new SlimError("INTEGRITY", `was rolled back: it is of ${date}, slim.lock has seen ${expected.notBefore}`, {
       where,
-      hint: "the mirror is behind or hides updates: use another one",
+      hint: "the mirror is behind or hides updates: use another one, or slim lock --update --allow-older if that is meant",
     });
   }
   const validUntil = dateOf(fields.get("Valid-Until"), where);

@@ -5,6 +5,9 @@ import type { Artifact, Blob, Descriptor, Image, Manifest } from "../../image/ty
 import type { Repository } from "./repository.ts";
 import { hasImageConfig, imageOf, isIndex, isIndexType, parseManifest, type Tree } from "./tree.ts";
 
+type GotManifest = NonNullable<Awaited<ReturnType<Repository["getManifest"]>>>;
+type GetManifest = (name: string) => Promise<GotManifest | undefined>;
+
 /** Indexes in indexes, and manifests in one index: more is an attack, not an image. */
 const DEPTH = 4;
 const WIDTH = 1000;
@@ -15,13 +18,20 @@ const WIDTH = 1000;
  */
 export async function pullTree(repository: Repository, tagOrDigest: string, platform?: Platform): Promise<Tree> {
   const seen = new Map<Digest, Promise<Tree>>();
+  // Registries count what is read.
+  const asked = new Map<string, Promise<GotManifest | undefined>>();
+  const get: GetManifest = (name) => {
+    const getting = asked.get(name) ?? repository.getManifest(name);
+    asked.set(name, getting);
+    return getting;
+  };
   let manifests = 0;
   const read = async (name: string, depth: number, expected?: Descriptor): Promise<Tree> => {
     manifests += 1;
     if (depth > DEPTH || manifests > WIDTH) {
       throw new SlimError("INVALID", "the index holds too many others", { where: repository.where });
     }
-    const got = await repository.getManifest(name);
+    const got = await get(name);
     if (got === undefined) throw notFound(repository, name);
     const where = `${repository.where}${name.includes(":") ? "@" : ":"}${name}`;
     const { descriptor, content } = parseManifest(got.bytes, expected?.mediaType ?? got.type, where);
@@ -42,7 +52,7 @@ export async function pullTree(repository: Repository, tagOrDigest: string, plat
     return { ...self, blobs: [], children };
   };
   if (platform === undefined) return read(tagOrDigest, 0);
-  const chosen = await choosePlatform(repository, tagOrDigest, platform);
+  const chosen = await choosePlatform(repository, get, tagOrDigest, platform);
   const tree = await read(chosen ?? tagOrDigest, 0);
   if (chosen === undefined && !isIndex(tree.content)) {
     const { config } = await readImage(repository, tree, tree.content);
@@ -52,15 +62,20 @@ export async function pullTree(repository: Repository, tagOrDigest: string, plat
 }
 
 /** The digest of the one image for a platform, or undefined where there is no index to choose from. */
-async function choosePlatform(repository: Repository, name: string, platform: Platform): Promise<Digest | undefined> {
-  const got = await repository.getManifest(name);
+async function choosePlatform(
+  repository: Repository,
+  get: GetManifest,
+  name: string,
+  platform: Platform,
+): Promise<Digest | undefined> {
+  const got = await get(name);
   if (got === undefined) throw notFound(repository, name);
   const { content } = parseManifest(got.bytes, got.type, repository.where);
   if (!isIndex(content)) return undefined;
   const offered = content.manifests.map((one) => one.platform);
   const fits = content.manifests[bestPlatform(offered, platform) ?? -1];
   if (fits !== undefined)
-    return isIndexType(fits.mediaType) ? choosePlatform(repository, fits.digest, platform) : fits.digest;
+    return isIndexType(fits.mediaType) ? choosePlatform(repository, get, fits.digest, platform) : fits.digest;
   throw new SlimError("PLATFORM", `holds no image for ${formatPlatform(platform)}`, {
     where: `${repository.where}${name.includes(":") ? "@" : ":"}${name}`,
     hint: `there is ${formatPlatforms(offered)}`,
@@ -95,11 +110,19 @@ export async function artifactOf(repository: Repository, tree: Tree): Promise<Ar
   return { kind: "index", descriptor, bytes, index: content, images };
 }
 
-async function readImage(repository: Repository, tree: Tree, manifest: Manifest): Promise<Image> {
+/** Images that were read, so that one that was read to look at its platform is not read again. */
+const images = new WeakMap<Tree, Promise<Image>>();
+
+function readImage(repository: Repository, tree: Tree, manifest: Manifest): Promise<Image> {
+  const reading = images.get(tree) ?? imageIn(repository, tree, manifest);
+  images.set(tree, reading);
+  return reading;
+}
+
+async function imageIn(repository: Repository, tree: Tree, manifest: Manifest): Promise<Image> {
   const where = `${repository.where}@${tree.descriptor.digest}`;
   const isImage = hasImageConfig(manifest);
-  const image = imageOf(tree, isImage ? await repository.readBlob(manifest.config) : undefined, where);
-  return image;
+  return imageOf(tree, isImage ? await repository.readBlob(manifest.config) : undefined, where);
 }
 
 export function notFound(repository: Repository, name: string): SlimError {

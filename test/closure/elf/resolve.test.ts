@@ -226,6 +226,7 @@ test("versions that a library lacks, with the chain; weak ones and libraries wit
       kind: "version",
       name: "libc.so.6",
       versions: ["GLIBC_2.36", "GLIBC_2.38"],
+      library: library6,
       chain: ["/app/tool", "liba.so", "libc.so.6"],
       message: `${library6} does not have GLIBC_2.36, GLIBC_2.38: /app/tool -> liba.so -> libc.so.6`,
     },
@@ -469,6 +470,30 @@ test("as the loader: $LIB, files for other machines, and no default folders", as
     bare.problems.map(({ name }) => name),
     ["libc.so.6"],
   );
+});
+
+test("as the loader: libraries that stand in for others", async (t) => {
+  if (!hasTool(t, "gcc")) return;
+  const { folder, lib, program } = await workshop(t);
+  for (const name of ["bin", "one", "two"]) await mkdir(path.join(folder, name));
+  lib("better", "two");
+  const flags = ["-Wl,--auxiliary,libbetter.so", newTags, rpath(`${folder}/two`)];
+  lib("foo", "one", { flags });
+  const tool = program(["one/libfoo.so"], [newTags, rpath(`${folder}/one`)]);
+  const found = await agree(t, tool);
+  t.true(paths(found).includes(path.join(folder, "two/libbetter.so")));
+  t.deepEqual(
+    found.objects.find(({ path: place }) => place.endsWith("libbetter.so"))?.reasons.map(({ kind }) => kind),
+    ["DT_FILTER"],
+  );
+  await rm(path.join(folder, "two/libbetter.so"));
+  // ldd tells of it, but the program runs.
+  t.deepEqual(messages(await resolveLibraries({ files: hostRoot("/"), program: tool })), []);
+  execFileSync(tool);
+  lib("foo", "one", { flags: flags.map((flag) => flag.replace("--auxiliary", "--filter")) });
+  t.deepEqual(messages(await agree(t, tool)), [
+    `libbetter.so is missing: ${folder}/bin/tool -> libfoo.so -> libbetter.so`,
+  ]);
 });
 
 test("as the loader: a library that is too old", async (t) => {

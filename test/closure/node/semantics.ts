@@ -789,6 +789,37 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "a name that may be given, in a package",
+    files: {
+      "main.js": 'console.log(require("p")("de"), require("p")(), require("p")("fr", "other"))',
+      ...pkg(
+        "p",
+        {},
+        {
+          "index.js": 'module.exports=(l,d)=>{const dir=d?d:"locale"; return require("./"+dir+"/"+(l||"en"))}',
+          "locale/de.js": 'module.exports="de"',
+          "locale/en.js": 'module.exports="en"',
+          "other/fr.js": 'module.exports="fr"',
+        },
+      ),
+    },
+  },
+  {
+    name: "files below the code, by a function that knows where it is",
+    files: {
+      "main.js": 'console.log(require("p"))',
+      ...pkg(
+        "p",
+        {},
+        {
+          "index.js":
+            'const fs=require("fs"),path=require("path"); module.exports={add:sql("array/add.sql")}; function sql(file){const full=path.join(__dirname,file); return fs.readFileSync(full,"utf8")}',
+          "array/add.sql": "select 1",
+        },
+      ),
+    },
+  },
+  {
     name: "computed import with a prefix",
     entry: "main.mjs",
     files: {
