@@ -62,13 +62,15 @@ function parseAs(text: string, format: Syntax["format"]): Syntax {
 }
 
 /** The nodes right below a node, in the order of the text. */
-export function* children(node: AnyNode): Generator<AnyNode> {
+export function children(node: AnyNode): readonly AnyNode[] {
+  const nodes: AnyNode[] = [];
   for (const key in node) {
     const value: unknown = node[key as keyof typeof node];
     if (Array.isArray(value)) {
-      for (const item of value) if (isNode(item)) yield item;
-    } else if (isNode(value)) yield value;
+      for (const item of value) if (isNode(item)) nodes.push(item);
+    } else if (isNode(value)) nodes.push(value);
   }
+  return nodes;
 }
 
 function isNode(value: unknown): value is AnyNode {
