@@ -201,15 +201,16 @@ class Tracer {
     try {
       return await this.#loader.read({ place: this.#place(file), texts: own, keys: this.#configurations.has(file) });
     } catch (error) {
+      if (!(error instanceof SlimError)) throw error;
       // A file that may never run, and that Node.js may never see.
       if (soft || !own) {
         const use = this.#uses.all.get(file);
         if (use !== undefined) use.raw = true;
         return undefined;
       }
-      throw error instanceof SlimError && error.where
-        ? new SlimError(error.code, error.message, { where: this.#site.short(error.where), cause: error })
-        : error;
+      throw error.where === undefined
+        ? error
+        : new SlimError(error.code, error.message, { where: this.#site.short(error.where), cause: error });
     }
   }
 

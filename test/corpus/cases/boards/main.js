@@ -19,7 +19,10 @@ const server = express()
     const page = await get("/board/");
     console.log(page);
     const script = /static\/js\/[^"]+/.exec(page[1])?.[0];
-    console.log(script, (await get(`/board/${script}`)).map((one) => one.length));
+    console.log(
+      script,
+      (await get(`/board/${script}`)).map((one) => one.length),
+    );
     console.log(await get("/api/posts"));
     console.log((await get("/api/"))[1].length);
     process.exit();
