@@ -167,6 +167,22 @@ test("a lock that is damaged", async (t) => {
   await fails(t, [], /^error: \S+slim\.lock: is not JSON \(.+\)\n$/, { cwd });
 });
 
+root("a lock that cannot be written, before anything else is", async (t) => {
+  const { file } = await esbuildBinary("arm64");
+  const cwd = path.join(work, "read-only-project");
+  await mkdir(cwd);
+  await run("mount", ["-t", "tmpfs", "-o", "ro", "tmpfs", cwd]);
+  try {
+    const line = /^error: \S+slim\.lock: cannot write: read-only file system \(run slim lock .+\)\n$/;
+    await fails(t, [file], line, { cwd });
+    // What locks nothing needs no lock.
+    const alone = await slim(["build", file, "--bare", "-o", path.join(work, "alone.tar")], { cwd });
+    t.is(alone.code, 0, alone.stderr);
+  } finally {
+    await run("umount", [cwd]);
+  }
+});
+
 root("an output folder that cannot be written", async (t) => {
   const folder = path.join(work, "read-only");
   await mkdir(folder);
