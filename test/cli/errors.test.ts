@@ -125,7 +125,8 @@ test("an unknown platform, and one that Node.js is not made for", async (t) => {
   await fails(t, ["--platform", "linux/vax"], /^error: unknown platform "linux\/vax" \(.*amd64.*\)\n$/, project);
   await fails(t, ["--platform", "windows/amd64"], /^error: unknown platform .+\n$/, project);
   await fails(t, ["--platform", "linux/riscv64"], /^error: .*linux\/riscv64.*\n$/, project);
-  const old = /^error: npm: no Node\.js 99\.x is published for linux\/s390x \(the newest is \d+\.\d+\.\d+; .*--node\)\n$/;
+  const old =
+    /^error: npm: no Node\.js 99\.x is published for linux\/s390x \(the newest is \d+\.\d+\.\d+; .*--node\)\n$/;
   await fails(t, ["--platform", "linux/s390x", "--node", "99"], old, project);
 });
 
