@@ -109,6 +109,7 @@ export async function build(call: BuildCall = {}): Promise<BuildResult> {
     return { tags, platforms, outputs: [], diagnostics, timings: timer.timings, closures };
   }
 
+  await sources.checkLock(planned.lockFile);
   const built = await timer.time("layers", imagesOf(context, cache, planned, programs));
   const artifact = artifactOf(built, planned);
   const outputs = await timer.time("output", write(context, cache, call, planned, artifact));

@@ -1,4 +1,6 @@
-import { readFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, readFile } from "node:fs/promises";
+import path from "node:path";
 import semver from "semver";
 import { ioError, SlimError, systemCode } from "../base/error.ts";
 import { compareStrings, writeAtomically } from "../base/files.ts";
@@ -169,8 +171,27 @@ function factsOf(lock: Lock | undefined): Map<string, Fact> {
   return new Map(facts.map((fact) => [`${fact.kind} ${fact.name}`, fact]));
 }
 
+/**
+ * Whether the lock that is to be written could be, which is asked before anything else is.
+ * @throws SlimError `IO`
+ */
+export async function checkWritable(file: string, before: Lock | undefined, after: Lock): Promise<void> {
+  if (!isNew(before, after)) return;
+  try {
+    await access(path.dirname(file), constants.W_OK);
+  } catch (error) {
+    const { code, message, where, cause } = ioError(error, file, "write");
+    const hint = "run slim lock where the folder can be written to, and commit slim.lock";
+    throw new SlimError(code, message, { where, cause, hint });
+  }
+}
+
+function isNew(before: Lock | undefined, after: Lock): boolean {
+  return before === undefined || formatLock(before) !== formatLock(after);
+}
+
 /** Writes the lock when it says something new. */
 export async function writeLock(file: string, before: Lock | undefined, after: Lock): Promise<void> {
-  if (before !== undefined && formatLock(before) === formatLock(after)) return;
+  if (!isNew(before, after)) return;
   await writeAtomically(file, (handle) => handle.writeFile(formatLock(after)));
 }

@@ -97,9 +97,10 @@ export class NodeRuntimes {
     const version = pick([...asked, ...usual], range) ?? pick(asked, range);
     if (version === undefined) {
       const names = platforms.map(formatPlatform).join(" and ");
+      const newest = pick(asked, "*");
       throw new SlimError("NOT_FOUND", `no Node.js ${request} is published for ${names}`, {
         where: "npm",
-        hint: "ask for another version with --node",
+        hint: `${newest === undefined ? "" : `the newest is ${newest}; `}ask for another version with --node`,
       });
     }
     this.#requests.set(request, version);

@@ -3,7 +3,7 @@ import type { Cache } from "../layer/cache.ts";
 import type { RegistryOptions } from "../store/registry/index.ts";
 import { Bases } from "./base/bases.ts";
 import { Debian } from "./debian/debian.ts";
-import { forget, type Lock, readLock, writeLock } from "./lock.ts";
+import { checkWritable, forget, type Lock, readLock, writeLock } from "./lock.ts";
 import { NodeRuntimes, type PrepareBinary } from "./node.ts";
 import { Npm } from "./npm.ts";
 import { PublishedPackages } from "./packages.ts";
@@ -70,6 +70,11 @@ export class Sources {
       ...(bases && { bases }),
     };
     return Object.keys(parts).length === 0 ? undefined : { lockVersion: 1, ...parts };
+  }
+
+  /** Fails now where `writeLock` would fail later, when an image has left already. @throws SlimError `IO` */
+  async checkLock(file: string): Promise<void> {
+    if (this.lock !== undefined) await checkWritable(file, this.before, this.lock);
   }
 
   /** Writes down what was used, when that is more than the lock said. */

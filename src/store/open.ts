@@ -41,6 +41,10 @@ export async function openStore(source: string, cwd: string, options: RegistryOp
       hint: "give an archive, an OCI layout folder or a reference such as ghcr.io/owner/name:tag",
     });
   }
+  // Opening a pipe waits for somebody who writes to it.
+  if (!found.isDirectory() && !found.isFile()) {
+    throw new SlimError("CONFIG", "is neither a file nor a folder", { where: place });
+  }
   const isFolder = scheme === undefined ? found.isDirectory() : scheme === "oci";
   return { store: isFolder ? folderStore(place) : archiveStore(place), ...(ref === undefined ? {} : { ref }) };
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "ava";
@@ -436,4 +437,6 @@ test("what is no base", async (t) => {
   t.regex(await failsWith(t, "NOT_FOUND", () => build({ ...call, base: "./nothing.tar" })), /no such image/);
   t.regex(await failsWith(t, "CONFIG", () => build({ ...call, base: "Not A Reference" })), /Not A Reference/);
   t.regex(await failsWith(t, "CONFIG", () => build({ ...call, base: "" })), /is empty/);
+  execFileSync("mkfifo", [path.join(call.cwd, "pipe")]);
+  t.regex(await failsWith(t, "CONFIG", () => build({ ...call, base: "./pipe" })), /neither a file nor a folder/);
 });

@@ -127,6 +127,9 @@ test("an unknown platform, and one that Node.js is not made for", async (t) => {
   await fails(t, ["--platform", "linux/vax"], /^error: unknown platform "linux\/vax" \(.*amd64.*\)\n$/, project);
   await fails(t, ["--platform", "windows/amd64"], /^error: unknown platform .+\n$/, project);
   await fails(t, ["--platform", "linux/riscv64"], /^error: .*linux\/riscv64.*\n$/, project);
+  const old =
+    /^error: npm: no Node\.js 99\.x is published for linux\/s390x \(the newest is \d+\.\d+\.\d+; .*--node\)\n$/;
+  await fails(t, ["--platform", "linux/s390x", "--node", "99"], old, project);
 });
 
 test("a program for another platform than the one asked for", async (t) => {
@@ -167,6 +170,22 @@ test("a configuration with an option that slim does not know", async (t) => {
 test("a lock that is damaged", async (t) => {
   const cwd = await writeProject(path.join(work, "damaged-lock"), { "index.js": "", "slim.lock": "{" });
   await fails(t, [], /^error: \S+slim\.lock: is not JSON \(.+\)\n$/, { cwd });
+});
+
+root("a lock that cannot be written, before anything else is", async (t) => {
+  const { file } = await esbuildBinary("arm64");
+  const cwd = path.join(work, "read-only-project");
+  await mkdir(cwd);
+  await run("mount", ["-t", "tmpfs", "-o", "ro", "tmpfs", cwd]);
+  try {
+    const line = /^error: \S+slim\.lock: cannot write: read-only file system \(run slim lock .+\)\n$/;
+    await fails(t, [file], line, { cwd });
+    // What locks nothing needs no lock.
+    const alone = await slim(["build", file, "--bare", "-o", path.join(work, "alone.tar")], { cwd });
+    t.is(alone.code, 0, alone.stderr);
+  } finally {
+    await run("umount", [cwd]);
+  }
 });
 
 root("an output folder that cannot be written", async (t) => {
