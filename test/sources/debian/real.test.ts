@@ -107,7 +107,7 @@ real("the index is read as a plain reading of it", async (t) => {
   if (content === undefined) throw new Error("the first test leaves the index in the cache");
   const table = await loadTable(
     cache,
-    "debian-packages-1",
+    "debian-packages-2",
     { name: "Packages.gz", content, limit: 2 ** 28 },
     packagesReader,
   );
@@ -122,7 +122,7 @@ real("the index is read as a plain reading of it", async (t) => {
       ["Version", "Filename", "SHA256", "Size"].map((key) => fields.get(key) ?? ""),
     ]);
   }
-  const kept = await cache.get<{ digest: `sha256:${string}` }>("debian-packages-1", content.digest);
+  const kept = await cache.get<{ digest: `sha256:${string}` }>("debian-packages-2", content.digest);
   const rows = (await readFile(cache.pathOf(kept?.digest ?? "sha256:"), "latin1")).trim().split("\n");
   t.is(rows.length, stanzas.length);
 });
