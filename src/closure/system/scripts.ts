@@ -53,9 +53,10 @@ export function checkLibraryScript(found: DebianPackage): readonly Diagnostic[] 
 
 function left({ name, undone, files }: DebianPackage, made: readonly string[]): readonly Diagnostic[] {
   const own = new Set(files.map((file) => path.posix.basename(file.path)));
-  const called = undone.flatMap(({ kind, command }) =>
-    kind === "program" && (own.has(command) || command.startsWith(". ")) ? [command] : [],
-  );
+  const called = undone.flatMap(({ kind, command, path: place, isSure }) => {
+    const isOfPackage = kind === "program" && (own.has(command) || command.startsWith(". "));
+    return isOfPackage || (kind === "file" && place === undefined && isSure) ? [command] : [];
+  });
   if (made.length + called.length === 0) return [];
   const doings = [...list("calls", called), ...list("makes", made)].join(" and ");
   return [
