@@ -316,7 +316,7 @@ class System {
     const has = (place: string) => taken.hasFile(place);
     return [
       ...whole.flatMap((found) => [...checkScript(found, has), ...notAdded(found, taken, this.ground)]),
-      ...libraries.flatMap((found) => checkLibraryScript(found, has)),
+      ...libraries.flatMap(checkLibraryScript),
       ...data.flatMap((found) => dataNotAdded(found, taken, this.ground)),
     ];
   }

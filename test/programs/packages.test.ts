@@ -60,6 +60,13 @@ const cases: readonly Case[] = [
   },
   { packages: ["gawk"], entry: "/usr/bin/awk", args: ['BEGIN { print length("\u00e4"), 6 * 7 }'], prints: /^2 42\n$/ },
   { packages: ["memcached"], entry: "/usr/bin/memcached", args: ["--version"], prints: /^memcached VERSION\n$/ },
+  {
+    // Links lead to links of another package.
+    packages: ["binutils"],
+    entry: "/usr/bin/ld",
+    args: ["--version"],
+    prints: /^GNU ld \(GNU Binutils for Debian\) VERSION\n/,
+  },
   // It wants the locale that every Debian has.
   { packages: ["tmux"], entry: "/usr/bin/tmux", args: ["-V"], prints: /^tmux / },
   {

@@ -216,7 +216,7 @@ class Packages {
       for (const way of ways) {
         for (const found of await this.#taken.dependenciesOf(way.at(-1) ?? "")) {
           if (found.files.some((file) => file.path === place && file.type !== "directory")) return [...way, found.name];
-          if (seen.has(found.name) || (await this.hasCode(found.name, "compiled"))) continue;
+          if (seen.has(found.name) || this.#taken.isLibrary(found)) continue;
           seen.add(found.name);
           next.push([...way, found.name]);
         }
@@ -266,10 +266,11 @@ class Packages {
       const led = other && has(other);
       if (other === undefined || led === undefined) continue;
       await this.#ground.show(other.name);
-      await this.#taken.take(other.name, target, { kind: "link", from: file.path });
+      // Links inside of the package are followed there.
+      const end = (await this.#taken.take(other.name, target, { kind: "link", from: file.path }))?.path;
       if (!this.#linked.has(other) && !this.#whole.has(other.name)) await this.#takeCopies(other);
       this.#linked.add(other);
-      waiting.push({ file: led, owner: other });
+      waiting.push({ file: other.files.find((one) => one.path === end) ?? led, owner: other });
     }
     return files;
   }

@@ -18,6 +18,12 @@ import { hasProgram, isPart, takeNeeds } from "./packages.ts";
 const paths =
   /(?<=[\0: "'=>])(?:\/(?:usr|var)(?:\/+[\w.+@~-]+){2,}|\/etc(?:\/+[\w.+@~-]+)+|C\.UTF-8)\/*(?=[\0: "'%<])/g;
 
+/** What every Debian has, so that packages do not say that they depend on it; and the text by which code asks for it. */
+const ofEveryDebian = [
+  { what: "C.UTF-8", owner: "libc-bin", folder: "/usr/lib/locale/" },
+  { what: "/usr/share/terminfo", owner: "ncurses-base", folder: "/usr/share/terminfo/" },
+];
+
 /** What more a package of the image brings, and of which package it is. */
 interface Named extends Left {
   readonly reason: Reason;
@@ -25,8 +31,8 @@ interface Named extends Left {
 
 /**
  * Adds what programs and libraries of Debian read or open while they run: files of their own package, and
- * of those that it depends on, at the paths that they name, and below them; and what Debian keeps beside
- * them in a package of its own that has nothing but data. A plugin that needs more libraries is only told
+ * of those that it depends on, at the paths that they name, and below them; their configuration; and what
+ * Debian keeps beside them in a package of its own that has nothing but data. A plugin that needs more libraries is only told
  * of, unless its package is one that a package asked for depends on. glibc is left out: what it opens is known.
  * @param direct what the packages that were asked for depend on
  */
@@ -88,18 +94,18 @@ async function namedFiles(
   const left = [found, ...others].flatMap((owner) => leftOf(owner, taken, ground));
   const named = new Map<string, Named>();
   for (const { file, owner } of left) {
-    if (!data.has(owner) || taken.isLibraryPath(file.path)) continue;
+    const isConfiguration = owner === found && file.path.startsWith("/etc/");
+    if (!isConfiguration && (!data.has(owner) || taken.isLibraryPath(file.path))) continue;
     named.set(file.path, { file, owner, reason: { kind: "include", what: `part of ${found.name}` } });
   }
   const below = new Map<string, Left[]>();
   for (const one of left) for (const place of ancestors(one.file.path)) listOf(below, place).push(one);
   for (const file of here) {
     const inside = await texts.of(file);
-    if (inside.has("C.UTF-8") && (file.mode & 0o111) !== 0) {
-      const owner = await taken.package("libc-bin");
-      const reason = { kind: "asset", from: file.path, what: "C.UTF-8" } as const;
-      for (const one of leftOf(owner, taken, ground)) {
-        if (one.file.path.startsWith("/usr/lib/locale/")) named.set(one.file.path, { ...one, reason });
+    for (const { what, owner, folder } of ofEveryDebian.filter((one) => inside.has(one.what))) {
+      for (const one of leftOf(await taken.package(owner), taken, ground)) {
+        if (!one.file.path.startsWith(folder)) continue;
+        named.set(one.file.path, { ...one, reason: { kind: "asset", from: file.path, what } });
       }
     }
     // Perl names the folder of its version by a shorter link.

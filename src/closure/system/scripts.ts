@@ -31,7 +31,10 @@ export function refuseGenerators(found: DebianPackage): void {
  */
 export function checkScript(found: DebianPackage, has: (place: string) => boolean): readonly Diagnostic[] {
   const account = found.undone.find(({ kind }) => kind === "account");
-  const others = checkLibraryScript(found, has);
+  const made = found.undone.flatMap(({ kind, path: place }) => {
+    return kind === "file" && place !== undefined && isForPrograms(place) && !has(place) ? [place] : [];
+  });
+  const others = left(found, made);
   if (account === undefined || others.length > 0) return others;
   return [
     {
@@ -44,17 +47,16 @@ export function checkScript(found: DebianPackage, has: (place: string) => boolea
 }
 
 /** The same of a package that only gave libraries: what else its script makes is for its own programs. */
-export function checkLibraryScript(
-  { name, undone, files }: DebianPackage,
-  has: (place: string) => boolean,
-): readonly Diagnostic[] {
+export function checkLibraryScript(found: DebianPackage): readonly Diagnostic[] {
+  return left(found, []);
+}
+
+function left({ name, undone, files }: DebianPackage, made: readonly string[]): readonly Diagnostic[] {
   const own = new Set(files.map((file) => path.posix.basename(file.path)));
-  const made = undone.flatMap(({ kind, path: place }) => {
-    return kind === "file" && place !== undefined && isForPrograms(place) && !has(place) ? [place] : [];
+  const called = undone.flatMap(({ kind, command, path: place, isSure }) => {
+    const isOfPackage = kind === "program" && (own.has(command) || command.startsWith(". "));
+    return isOfPackage || (kind === "file" && place === undefined && isSure) ? [command] : [];
   });
-  const called = undone.flatMap(({ kind, command }) =>
-    kind === "program" && (own.has(command) || command.startsWith(". ")) ? [command] : [],
-  );
   if (made.length + called.length === 0) return [];
   const doings = [...list("calls", called), ...list("makes", made)].join(" and ");
   return [

@@ -7,7 +7,7 @@ import type { Content } from "../../layer/entry.ts";
 import { libraryTriplet } from "./architecture.ts";
 import { readRange, readText } from "./bytes.ts";
 import { type PackedFile, type Unpacked, unpackDeb } from "./deb.ts";
-import { contentsReader, packagesReader } from "./indices.ts";
+import { contentsReader, packagesReader, provides } from "./indices.ts";
 import { archiveKeys } from "./keys.ts";
 import { hasLibrary, libraryPackageNames, standardLibrary } from "./library.ts";
 import type { Archive, DebianLock, LockedPackage } from "./lock.ts";
@@ -125,7 +125,8 @@ export class Debian {
 
   /**
    * What a package depends on. Of alternatives it is the one that is preferred, else the first that there
-   * is; a name that only other packages provide is passed over. With a frozen lock, what it lacks is not there.
+   * is; a name that another package provides is that one, and passed over where several do. With a frozen
+   * lock, what it lacks is not there.
    * @throws SlimError like `package`
    */
   async dependencies(
@@ -138,15 +139,26 @@ export class Debian {
     for (const alternatives of dependencies) {
       const names = alternatives.filter(isWanted).toSorted((a, b) => Number(isPreferred(b)) - Number(isPreferred(a)));
       for (const one of names) {
-        if (this.#libraries.get(architecture)?.get(one) === null) continue;
-        if (await this.#loadIfThere(architecture, one)) {
-          found.set(one, await this.package(architecture, one));
-          break;
-        }
-        if (!this.#options.frozen) inner(this.#libraries, architecture).set(one, null);
+        const real = await this.#realName(architecture, one);
+        if (real === undefined || !isWanted(real)) continue;
+        found.set(real, await this.package(architecture, real));
+        break;
       }
     }
     return [...found.values()];
+  }
+
+  /** The package of a name, or the one that provides it. */
+  async #realName(architecture: string, name: string): Promise<string | undefined> {
+    const known = this.#libraries.get(architecture)?.get(name);
+    if (known !== undefined) return known ?? undefined;
+    if (await this.#loadIfThere(architecture, name)) return name;
+    if (this.#options.frozen) return undefined;
+    const tables = await this.#packageTables(architecture);
+    const providers = new Set(tables.flatMap((table) => (table?.rows(provides(name)) ?? []).flat()));
+    const [provider] = providers.size === 1 ? providers : [];
+    inner(this.#libraries, architecture).set(name, provider ?? null);
+    return provider;
   }
 
   /** What the given lock had and what was used beyond it, sorted; undefined when that is nothing. */
@@ -217,7 +229,7 @@ export class Debian {
   async #entry(architecture: string, name: string): Promise<LockedPackage | undefined> {
     const locked = this.#packages.get(architecture)?.get(name);
     if (locked !== undefined || this.#options.frozen) return locked;
-    const tables = await this.#tablesOf(`main/binary-${architecture}/Packages`, "debian-packages-1", packagesReader);
+    const tables = await this.#packageTables(architecture);
     const found = suites.flatMap(({ archive }, index) =>
       (tables[index]?.rows(name) ?? []).map(([version = "", filename = "", sha256 = "", size]): LockedPackage => {
         return { version, filename, sha256, size: Number(size), archive };
@@ -276,6 +288,10 @@ export class Debian {
     const tables = await this.#tablesOf(`main/Contents-${architecture}`, "debian-contents-1", reader);
     const names = tables.flatMap((table) => table?.rows(soname) ?? []).flatMap(([column = ""]) => column.split(","));
     return [...new Set(names)].sort(compareStrings);
+  }
+
+  #packageTables(architecture: string): Promise<(Table | undefined)[]> {
+    return this.#tablesOf(`main/binary-${architecture}/Packages`, "debian-packages-2", packagesReader);
   }
 
   /** An index of all suites, in their order. Nothing goes on in the background when one fails. */

@@ -2,9 +2,15 @@ import type { RowReader } from "./table.ts";
 
 const columns = ["Package", "Version", "Filename", "SHA256", "Size"];
 
-/** Reads a `Packages` index: name, version, filename, sha256, size. https://wiki.debian.org/DebianRepository/Format */
+/** The key of the packages that provide another name. */
+export const provides = (name: string): string => `provides ${name}`;
+
+/**
+ * Reads a `Packages` index: name, version, filename, sha256, size; and for each other name that a package
+ * provides, that and the package. https://wiki.debian.org/DebianRepository/Format
+ */
 export function packagesReader(): RowReader {
-  const wanted = new RegExp(`^(?:(${columns.join("|")}): *(.*))?$`, "gm");
+  const wanted = new RegExp(`^(?:(${[...columns, "Provides"].join("|")}): *(.*))?$`, "gm");
   let row = new Map<string, string>();
   return function* (text) {
     for (const [, name, value] of text.matchAll(wanted)) {
@@ -14,6 +20,9 @@ export function packagesReader(): RowReader {
       }
       const values = columns.map((column) => row.get(column));
       if (values.every((one) => one !== undefined)) yield values;
+      for (const [name] of (row.get("Provides") ?? "").matchAll(/(?<=^|,\s*)[a-z0-9][a-z0-9+.-]*/g)) {
+        yield [provides(name), row.get("Package") ?? ""];
+      }
       row = new Map();
     }
   };

@@ -23,7 +23,7 @@ export interface DebianLock {
   readonly packages: ByArchitecture<LockedPackage>;
   /**
    * By Debian's architecture and soname, or path: the package, where Debian's naming policy does not
-   * tell it; null where there is none. So are names of packages that are only provided by others.
+   * tell it; null where there is none. So are names that packages only provide.
    */
   readonly libraries?: ByArchitecture<string | null>;
 }
