@@ -49,7 +49,7 @@ export interface BinaryProgram extends Binary {
 /** A program of a Debian package. */
 export interface PackagedProgram {
   readonly kind: "package";
-  /** Path in the image. */
+  /** Path in the image, or a name to look for on its PATH. */
   readonly entry: string;
 }
 
@@ -167,7 +167,8 @@ async function closureOfBinary(sources: Sources, system: System, program: Binary
 async function closureOfPackaged(system: System, { entry }: PackagedProgram): Promise<ProgramClosure> {
   await system.takeDefaults();
   const closure = await system.compose([system.rootfs()]);
-  if (!(await system.hasFile(closure, entry))) {
+  const program = await system.findProgram(closure, entry);
+  if (program === undefined) {
     const programs = [...closure.entries.keys()].filter((place) => /^\/usr\/s?bin\//.test(place)).slice(0, 12);
     const hint = programs.length === 0 ? undefined : `there are ${programs.join(", ")}`;
     throw new SlimError("NOT_FOUND", "no package has the entry", {
@@ -175,8 +176,13 @@ async function closureOfPackaged(system: System, { entry }: PackagedProgram): Pr
       ...(hint === undefined ? {} : { hint }),
     });
   }
-  const launch = { entrypoint: [entry], workdir: undefined, env: { PATH, SSL_CERT_FILE: system.certificates } };
+  const launch = { entrypoint: [program], workdir: undefined, env: { PATH, SSL_CERT_FILE: system.certificates } };
   return { closure, launch, base: system.image?.base };
+}
+
+/** Where a program is looked for by its name. */
+function onPath(name: string): readonly string[] {
+  return PATH.split(":").map((folder) => path.posix.join(folder, name));
 }
 
 /** What is put under a program on one platform. */
@@ -323,8 +329,14 @@ class System {
 
   /** Whether a package or the base has a program where others look for it. */
   hasProgram(name: string): boolean {
-    const places = PATH.split(":").map((folder) => path.posix.join(folder, name));
-    return places.some((place) => this.#taken?.hasFile(place) || this.image?.has(place));
+    return onPath(name).some((place) => this.#taken?.hasFile(place) || this.image?.has(place));
+  }
+
+  /** Where the image of a closure has a program, by its path or its name. */
+  async findProgram(closure: Closure, program: string): Promise<string | undefined> {
+    for (const place of path.posix.isAbsolute(program) ? [program] : onPath(program))
+      if (await this.hasFile(closure, place)) return place;
+    return undefined;
   }
 
   /** Whether the image of a closure has a file, links followed. */

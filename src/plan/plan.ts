@@ -106,16 +106,13 @@ async function projectOf(
     if (target !== undefined) throw new SlimError("CONFIG", "a path and binaries are both given", { where: target });
     return { kind: "binary", files: await Promise.all(binaries.map((one) => binaryOf(one, cwd))), folder: cwd };
   }
-  if (target === undefined && packages.length > 0 && entry !== undefined && path.posix.isAbsolute(entry)) {
-    return { kind: "package", folder: cwd };
-  }
-  const project = findProject(path.resolve(cwd, target ?? "."), cwd);
   const [name] = packages;
-  if (target !== undefined || name === undefined) return project;
-  return project.catch(async (error: unknown) => {
+  if (target !== undefined || name === undefined) return findProject(path.resolve(cwd, target ?? "."), cwd);
+  if (entry !== undefined && path.posix.isAbsolute(entry)) return { kind: "package", entry, folder: cwd };
+  return findProject(cwd, cwd).catch(async (error: unknown) => {
+    // Without a project here it is about the package alone, whose program has its name mostly.
     if (!(error instanceof SlimError) || (await statOrUndefined(path.join(cwd, "package.json")))) throw error;
-    const hint = `--entry /usr/bin/${name} makes an image of a program of the package`;
-    throw new SlimError(error.code, error.message, { where: error.where ?? cwd, cause: error, hint });
+    return { kind: "package", entry: entry ?? name, folder: cwd };
   });
 }
 
@@ -161,7 +158,7 @@ async function targetsOf(
   if (project.kind === "binary") return { targets: await planBinaries(project.files, options, asked), diagnostics: [] };
   if (project.kind === "node") return planNode(project, options, platforms, cwd);
   refuseOptions(options, ["bare", "trim", ...forApps], "this is a program of a package");
-  const program = { kind: "package", entry: path.posix.normalize(options.entry ?? "") } as const;
+  const program = { kind: "package", entry: path.posix.normalize(project.entry) } as const;
   return { targets: platforms.map((platform) => ({ platform, program })), diagnostics: [] };
 }
 

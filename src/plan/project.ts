@@ -19,7 +19,12 @@ export type Project =
       readonly folder: string;
     }
   /** A program out of a Debian package. */
-  | { readonly kind: "package"; readonly folder: string }
+  | {
+      readonly kind: "package";
+      /** Path in the image, or a name to look for on its PATH. */
+      readonly entry: string;
+      readonly folder: string;
+    }
   | {
       readonly kind: "node";
       /** Where package.json is, or the folder of the entry file where there is none. */

@@ -69,8 +69,6 @@ test("packages in Yarn's archives", async (t) => {
 test("not a project", async (t) => {
   const { cwd } = await app(t, { "sub/readme.txt": "x" });
   await fails(t, ["sub"], /^error: \S+\/sub: is not a project: it has no package\.json \(.+\)\n$/, { cwd });
-  const hinting = /^error: \S+\/sub: is not a project: .+ \(--entry \/usr\/bin\/jq makes .+\)\n$/;
-  await fails(t, ["--package", "jq"], hinting, { cwd: path.join(cwd, "sub") });
   await fails(t, ["sub/readme.txt"], /^error: \S+readme\.txt: is not something slim can build \(.+\)\n$/, { cwd });
 });
 

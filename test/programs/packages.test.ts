@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "ava";
 import { build } from "../../src/build.ts";
+import { withFolder } from "../support/image-run.ts";
 import { cacheDir, canRun, imageOf, runHere } from "../support/program-image.ts";
 import { failsWith } from "../support/slim-error.ts";
 import { hasTool } from "../support/tools.ts";
@@ -215,6 +216,23 @@ test.serial("what a script of a package would do is told, and what its libraries
   // Data that its library depends on comes along.
   t.notRegex(gs, /package libgs10 depends/);
   t.notRegex(gs, /package libc6 depends/);
+});
+
+test.serial("without an entry it is the program that has the package's name, in a dependency too", async (t) => {
+  await withFolder(async (cwd) => {
+    for (const [name, entry] of [
+      ["jq", "/usr/bin/jq"],
+      ["nginx", "/usr/sbin/nginx"],
+      ["python3", "/usr/bin/python3"],
+    ] as const) {
+      const { closures } = await build({ ...dry, cwd, packages: [name] });
+      t.true(closures[0]?.entries.has(entry));
+    }
+    const none = await failsWith(t, "NOT_FOUND", () => build({ ...dry, cwd, packages: ["poppler-utils"] }));
+    t.regex(none, /poppler-utils: no package has the entry \(there are \/usr\/bin\/pdf/);
+    const other = build({ ...dry, cwd, packages: ["poppler-utils"], entry: "pdftotext" });
+    t.true((await other).closures[0]?.entries.has("/usr/bin/pdftotext"));
+  });
 });
 
 test.serial("a virtual package is none", async (t) => {

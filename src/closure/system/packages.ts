@@ -29,7 +29,7 @@ export interface TakenPackages {
  * plugins need. What a package depends on otherwise comes along where it is what the package consists of
  * (it has neither programs nor libraries of its own, or the entry is a script of it): nothing else says
  * what a script needs.
- * @param entry a program, which may also be one of what the packages depend on
+ * @param entry a program by its path or name, which may also be one of what the packages depend on
  * @throws SlimError `DEBIAN` for a package that does not work before its scripts have run; `NOT_FOUND`, `CLOSURE`
  */
 export async function takePackages(
@@ -138,8 +138,9 @@ class Packages {
 
   /** Brings the package of a program, where none of those that are there has it, and what it calls where it is a script. */
   async takeEntry(names: readonly string[], entry: string): Promise<void> {
-    if (!this.#isThere(entry)) await this.take(await this.#search(names, entry), "needed");
-    await this.#takeScript(names, entry, new Set());
+    const places = placesOf(entry);
+    if (!places.some((place) => this.#isThere(place))) await this.take(await this.#searchAny(names, places), "needed");
+    for (const place of places) await this.#takeScript(names, place, new Set());
   }
 
   /** What runs a script, what its package depends on, and for one of a shell the programs that it calls. */
@@ -197,14 +198,19 @@ class Packages {
       await this.#takeEssential(interpreter);
       return;
     }
-    const ways = await Promise.all(placesOf(interpreter).map((place) => this.#search(names, place)));
-    const found = ways.find((way) => way.length > 0) ?? (known === undefined ? [] : [known]);
+    const way = await this.#searchAny(names, placesOf(interpreter));
+    const found = way.length > 0 || known === undefined ? way : [known];
     await this.take(found, "needed");
     for (const name of found) if (!(await this.hasCode(name, "compiled"))) await this.follow(name);
   }
 
   #isThere(place: string): boolean {
     return this.#taken.hasFile(place) || this.#ground.has?.(place) === true;
+  }
+
+  async #searchAny(names: readonly string[], places: readonly string[]): Promise<readonly string[]> {
+    const ways = await Promise.all(places.map((place) => this.#search(names, place)));
+    return ways.find((way) => way.length > 0) ?? [];
   }
 
   /** The packages on the way from those that are named to the nearest dependency that has a file. */

@@ -88,7 +88,8 @@ async function namedFiles(
 ): Promise<readonly Named[]> {
   if (found.files.some((file) => isGlibc(path.posix.basename(file.path)))) return [];
   const isHere = (file: PackageFile) => taken.hasFile(file.path) && isForPrograms(file.path);
-  if (!found.files.some(isHere)) return [];
+  // Links, such as base-files has for libraries, read nothing.
+  if (!found.files.some((file) => file.type === "file" && isHere(file))) return [];
   const { others, parts, data } = await partsOf(found, taken);
   const here = [found, ...parts].flatMap(({ files }) => files.filter(isHere));
   const left = [found, ...others].flatMap((owner) => leftOf(owner, taken, ground));
