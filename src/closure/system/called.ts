@@ -67,16 +67,16 @@ export function placesOf(name: string): string[] {
 }
 
 /** Packages that bring what scripts are most often run by, as far as that is one. */
-export const interpreters: Readonly<Record<string, string>> = {
-  bash: "bash",
-  env: "coreutils",
-  lua: "lua5.4",
-  perl: "perl-base",
-  python3: "python3-minimal",
-  ruby: "ruby",
-  sh: "dash",
-  tclsh: "tcl",
-};
+export const interpreters: ReadonlyMap<string, string> = new Map([
+  ["bash", "bash"],
+  ["env", "coreutils"],
+  ["lua", "lua5.4"],
+  ["perl", "perl-base"],
+  ["python3", "python3-minimal"],
+  ["ruby", "ruby"],
+  ["sh", "dash"],
+  ["tclsh", "tcl"],
+]);
 
 /**
  * What is told of each program that others of the image want to be run by, or may call, and that is not there.
@@ -100,7 +100,7 @@ export async function missingPrograms(
     const more = others.length === 0 ? "" : ` and ${others.length} more of ${first.package}`;
     const verb = others.length === 0 ? "is run" : "are run";
     const relation = first.isProgram === true ? "can have commands run" : verb;
-    const owner = interpreters[path.posix.basename(first.interpreter)];
+    const owner = interpreters.get(path.posix.basename(first.interpreter));
     return {
       code: first.isProgram === true ? "missing-shell" : "missing-interpreter",
       severity: first.isProgram === true ? "info" : "warning",

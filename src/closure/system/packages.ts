@@ -193,7 +193,7 @@ class Packages {
 
   async #takeInterpreter(names: readonly string[], interpreter: string): Promise<void> {
     if (this.#programNamed(interpreter) !== undefined) return;
-    const known = interpreters[path.posix.basename(interpreter)];
+    const known = interpreters.get(path.posix.basename(interpreter));
     if (known !== undefined && essential.includes(known)) {
       await this.#takeEssential(interpreter);
       return;

@@ -422,7 +422,7 @@ class Run {
   /** A program, which is not run: what is known of it is done here. */
   #program(command: string, values: readonly Value[]): Status {
     const options = optionsOf(command, values);
-    const make = making[command];
+    const make = making.get(command);
     if (make !== undefined) {
       const wanted = options === undefined ? undefined : make(options);
       if (wanted === undefined) this.#notDone({ kind: "file", command });
@@ -577,21 +577,23 @@ function optionsOf(command: string, values: readonly Value[]): Options | undefin
 }
 
 /** Commands that make files, and what they make; undefined where that is not known. */
-const making: Readonly<Record<string, (options: Options) => readonly Wanted[] | undefined>> = {
-  cp: copies,
-  mv: copies,
-  ucf: ({ rest: [from, to] }) => [{ from, to }],
-  install: (options) => {
-    const { given, rest } = options;
-    return given.has("d") || given.has("directory") ? rest.map((to) => ({ to, folder: true })) : copies(options);
-  },
-  mkdir: ({ rest }) => rest.map((to) => ({ to, folder: true })),
-  ln: ({ given, rest: [target, to, more] }) =>
-    given.has("s") && target !== undefined && more === undefined ? [{ to, link: target }] : undefined,
-  // An empty file is a place to write to, which an image is not.
-  touch: () => [],
-  "update-alternatives": ({ given, rest }) => (given.has("install") ? alternatives(rest) : []),
-};
+const making = new Map<string, (options: Options) => readonly Wanted[] | undefined>(
+  Object.entries({
+    cp: copies,
+    mv: copies,
+    ucf: ({ rest: [from, to] }) => [{ from, to }],
+    install: (options) => {
+      const { given, rest } = options;
+      return given.has("d") || given.has("directory") ? rest.map((to) => ({ to, folder: true })) : copies(options);
+    },
+    mkdir: ({ rest }) => rest.map((to) => ({ to, folder: true })),
+    ln: ({ given, rest: [target, to, more] }) =>
+      given.has("s") && target !== undefined && more === undefined ? [{ to, link: target }] : undefined,
+    // An empty file is a place to write to, which an image is not.
+    touch: () => [],
+    "update-alternatives": ({ given, rest }) => (given.has("install") ? alternatives(rest) : []),
+  }),
+);
 
 function copies({ given, rest }: Options): readonly Wanted[] | undefined {
   const to = given.get("t") ?? rest.at(-1);

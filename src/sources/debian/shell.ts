@@ -287,6 +287,7 @@ class Parser {
     const keyword = this.#keyword();
     if (keyword === "!") {
       this.#at += 1;
+      if (this.#keyword() === "!") throw new NotUnderstood();
       return { kind: "not", command: this.#command() };
     }
     if (keyword === "if") return this.#redirected(this.#if());

@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import path from "node:path";
 import test from "ava";
+import fc from "fast-check";
 import { bytesContent } from "../../../src/layer/entry.ts";
 import type { PackageFile } from "../../../src/sources/debian/package.ts";
 import { type Installation, readPostinst } from "../../../src/sources/debian/postinst.ts";
@@ -159,6 +160,20 @@ test("a script that is not understood is one that is not done, and none runs for
   t.deepEqual(undone(run("f() { f; }\nf\nmkdir /x")), []);
   t.deepEqual(await made(run(`${"for a in 1 2 3 4 5 6 7 8 9; do\n".repeat(12)}:\n${"done\n".repeat(12)}mkdir /x`)), []);
   t.deepEqual(undone(run("( ".repeat(200) + ") ".repeat(200))), ["program: #!/bin/sh"]);
+});
+
+test("no script, however strange, is a defect", (t) => {
+  const shell =
+    "if then fi else elif case in esac ;; for do done while { } ( ) $( ` \" ' \\ \n ; && || | ! $x ${ x:-y} <<EOF EOF cat > /etc/x ln -s";
+  const others =
+    "update-alternatives --install /usr/bin/a a /usr/bin/b 10 x= [ ] -e test f() $1 # & 2>&1 $((1+2)) __proto__";
+  const piece = fc.constantFrom(...`${shell} ${others}`.split(" "));
+  const scripts = fc.oneof(
+    fc.array(piece, { maxLength: 60 }).map((pieces) => pieces.join(" ")),
+    fc.string({ unit: "binary", maxLength: 200 }),
+  );
+  fc.assert(fc.property(scripts, (script) => void run(script)));
+  for (const deep of ["(", "$(", "if ", "{ ", "! ", "${a:-", '"$(']) t.truthy(run(`${deep.repeat(20_000)}x`));
 });
 
 test("the alternatives of this machine are those that its scripts make", (t) => {
