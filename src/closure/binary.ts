@@ -12,6 +12,7 @@ import { parseElf } from "./elf/parse.ts";
 import { withFile } from "./elf/reader.ts";
 import type { LoadedObject } from "./elf/resolve.ts";
 import { trimFile } from "./elf/trim.ts";
+import { additions } from "./included.ts";
 import type { Ground } from "./system/ground.ts";
 import { placedReason, refuseProblems, takeLibraries } from "./system/libraries.ts";
 import type { ClosureEntry, ClosurePart, Component } from "./types.ts";
@@ -21,6 +22,12 @@ export interface Binary {
   readonly file: string;
   /** Cut off what no loader reads: symbols and debug information. */
   readonly trim: boolean;
+  /** Where paths of the next two begin. */
+  readonly folder: string;
+  /** Globs of files to add. */
+  readonly include: readonly string[];
+  /** Globs of files to leave out of these. */
+  readonly exclude: readonly string[];
 }
 
 export interface BinaryClosure extends ClosurePart {
@@ -37,7 +44,8 @@ const machine = "/\0";
  * each other; those in folders that it names, at their places; and from the ground what these need.
  * @throws SlimError `CLOSURE` when a library is missing, `ELF`, `IO`
  */
-export async function binaryClosure(ground: Ground, cache: Cache, { file, trim }: Binary): Promise<BinaryClosure> {
+export async function binaryClosure(ground: Ground, cache: Cache, binary: Binary): Promise<BinaryClosure> {
+  const { file, trim } = binary;
   const program = machine + file;
   const { interpreter } = await withFile(file, (reader) => parseElf(reader, file));
   let placed = (place: string) => place;
@@ -56,6 +64,7 @@ export async function binaryClosure(ground: Ground, cache: Cache, { file, trim }
   const common = { uid: 0, gid: 0 };
   const about = { layer: "app", purl: component.purl } as const;
   const entries = new Map<string, ClosureEntry>();
+  const sources = new Map<string, string>();
   const diagnostics: Diagnostic[] = [...needs.diagnostics];
   for (const object of needs.own) {
     const place = placed(object.path);
@@ -64,6 +73,7 @@ export async function binaryClosure(ground: Ground, cache: Cache, { file, trim }
       ? [{ kind: "entry", file: name } as const]
       : object.reasons.map((reason) => placedReason(reason, placed));
     const source = sourceOf(object.path);
+    sources.set(place, source);
     const { content, appendedBytes } = trim ? await trimmedContent(cache, source) : await fileContent(source);
     const mode = isProgram || object.via === "interpreter" ? 0o755 : 0o644;
     entries.set(place, { entry: { ...common, type: "file", path: place, mode, content }, ...about, reasons });
@@ -74,6 +84,17 @@ export async function binaryClosure(ground: Ground, cache: Cache, { file, trim }
     if (!isProgram) diagnostics.push(place === source ? inNamedFolder(place) : besideProgram(place, source));
     if (appendedBytes > 0) diagnostics.push(notTrimmed(place, appendedBytes));
   }
+  const added = await additions(binary.folder, folder, binary);
+  for (const { entry, source, reasons } of added.files) {
+    if (!entries.has(entry.path)) entries.set(entry.path, { entry, ...about, reasons });
+    else if (source !== sources.get(entry.path)) {
+      throw new SlimError("CONFIG", `${entry.path} is the place of the program or of a library of it`, {
+        where: `--include ${source}`,
+        hint: "give one of the two another name",
+      });
+    }
+  }
+  diagnostics.push(...added.diagnostics);
   return { entrypoint: placed(program), entries: [...entries.values()], components: [component], diagnostics };
 }
 

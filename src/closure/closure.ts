@@ -157,7 +157,8 @@ async function closureOfBinary(sources: Sources, system: System, program: Binary
     closure: await system.compose(program.bare ? [binary] : [system.rootfs(), binary]),
     launch: {
       entrypoint: [binary.entrypoint],
-      workdir: undefined,
+      // As it is started in the project's folder, where it finds its files.
+      workdir: program.include.length > 0 ? "/app" : undefined,
       env: program.bare ? { PATH } : { PATH, SSL_CERT_FILE: system.certificates },
     },
     base: system.image?.base,

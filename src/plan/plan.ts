@@ -155,7 +155,7 @@ async function targetsOf(
   cwd: string,
 ): Promise<Targets> {
   const platforms = asked ?? [platformOfArch(process.arch)];
-  if (project.kind === "binary") return { targets: await planBinaries(project.files, options, asked), diagnostics: [] };
+  if (project.kind === "binary") return { targets: await planBinaries(project, options, asked), diagnostics: [] };
   if (project.kind === "node") return planNode(project, options, platforms, cwd);
   refuseOptions(options, ["bare", "trim", ...forApps], "this is a program of a package");
   const program = { kind: "package", entry: path.posix.normalize(project.entry) } as const;
@@ -259,11 +259,12 @@ function planMode(mode: string): "bundle" | "files" {
 }
 
 async function planBinaries(
-  files: readonly ProgramFile[],
+  { files, folder }: Project & { kind: "binary" },
   options: BuildOptions,
   asked: readonly Platform[] | undefined,
 ): Promise<readonly Target[]> {
-  refuseOptions(options, forApps, "this is a binary");
+  const meaningless = forApps.filter((name) => name !== "include" && name !== "exclude");
+  refuseOptions(options, meaningless, "this is a binary");
   if (files.length === 1) refuseOptions(options, ["entry"], "this is a binary");
   const named = options.entry === undefined ? files : files.filter(({ file }) => path.basename(file) === options.entry);
   if (named.length === 0) {
@@ -296,6 +297,9 @@ async function planBinaries(
       file: found.file,
       bare: options.bare ?? false,
       trim: options.trim ?? false,
+      folder,
+      include: options.include ?? [],
+      exclude: options.exclude ?? [],
     };
     return { platform, program };
   });

@@ -368,6 +368,46 @@ int main() { return dlopen("libz.so.1", RTLD_NOW) ? 7 : 0; }`;
   );
 });
 
+test.serial("files that the user adds lie beside the program as in the project, and it starts there", async (t) => {
+  if (!canRun(t) || !hasTool(t, "gcc")) return;
+  const text = `#include <stdio.h>
+int main(void) { char line[99]; FILE *f = fopen("templates/a.txt", "r"); if (!f) return 1; puts(fgets(line, 99, f)); return 0; }`;
+  const folder = await folderOf(t, {
+    "main.c": text,
+    "templates/a.txt": "from a file",
+    "templates/b.bak": "",
+    "other/readme.txt": "",
+    "data/.env": "TOKEN=1",
+    "data/deep/c.json": "{}",
+    "secret.key": "-----BEGIN PRIVATE KEY-----",
+  });
+  await symlink("/etc/hostname", path.join(folder, "data/link"));
+  compile(folder, ["gcc", "-static", "-o", "program", "main.c"]);
+  compile(folder, ["gcc", "-static", "-o", "other/program", "main.c"]);
+  const call = { cwd: folder, path: "program", exclude: ["**/*.bak"] };
+  const include = ["templates", "data/**", "secret.key", "prog*", "none/*"];
+  const { container, result } = await imageOf(t, { ...call, include });
+  t.deepEqual(filesBelow(result.closures[0], "/app"), [
+    "/app/data/deep/c.json",
+    "/app/program",
+    "/app/secret.key",
+    "/app/templates/a.txt",
+  ]);
+  t.deepEqual(
+    result.diagnostics.map(({ code, message }) => `${code}: ${message}`),
+    [
+      "left-out: data/.env looks like a secret and is left out",
+      "left-out: data/link is a link out of the project and is left out",
+      "include-nothing: --include none/* fits no file",
+    ],
+  );
+  t.deepEqual(await container.run(), { stdout: "from a file\n", stderr: "", code: 0 });
+  const twice = await failsWith(t, "CONFIG", () =>
+    build({ ...call, cacheDir, dryRun: true, path: "other/program", include: ["*"] }),
+  );
+  t.regex(twice, /--include \S+\/program: \/app\/program is the place of the program/);
+});
+
 test.serial("what is no program of Linux is said in one line", async (t) => {
   const folder = await folderOf(t, {
     "a.exe": "MZ\x90\0",
@@ -401,6 +441,6 @@ test.serial("options of Node.js apps are refused for binaries and packages", asy
   compile(folder, ["gcc", "-o", "program", "a.c"]);
   const refused = (call: object) =>
     failsWith(t, "CONFIG", () => build({ cwd: folder, cacheDir, dryRun: true, ...call }));
-  t.regex(await refused({ path: "program", include: ["*"] }), /--include means nothing here: this is a binary/);
+  t.regex(await refused({ path: "program", external: ["x"] }), /--external means nothing here: this is a binary/);
   t.regex(await refused({ packages: ["jq"], entry: "/usr/bin/jq", mode: "files" }), /--mode means nothing here/);
 });

@@ -12,8 +12,8 @@ import {
   type ProjectLock,
   readProjectLock,
 } from "../../sources/project-lock.ts";
+import { type Disk, isWithin } from "../disk.ts";
 import { allows, isCarrier, type Machine, suits } from "./addons.ts";
-import { type Disk, isWithin } from "./disk.ts";
 import type { Packages, Scope } from "./packages.ts";
 
 /** Where packages come from that are not installed here. */

@@ -1,6 +1,6 @@
 import path from "node:path";
 import type { Limits } from "../../sources/project-lock.ts";
-import type { Disk } from "./disk.ts";
+import type { Disk } from "../disk.ts";
 import type { PackageJson, Scope } from "./packages.ts";
 
 /** What binaries must fit. */

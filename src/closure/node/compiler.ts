@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { type Context, throwIfAborted } from "../../base/context.ts";
 import { systemCode } from "../../base/error.ts";
-import { type Disk, isWithin } from "./disk.ts";
+import { type Disk, isWithin } from "../disk.ts";
 import type { CompilerOptions } from "./tsconfig.ts";
 
 /** JavaScript, and the source map to what it was made of. */

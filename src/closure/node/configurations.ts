@@ -1,6 +1,6 @@
 import path from "node:path";
+import { isWithin } from "../disk.ts";
 import type { Reason } from "../types.ts";
-import { isWithin } from "./disk.ts";
 import { isCode } from "./load.ts";
 import type { Site } from "./site.ts";
 import type { Uses } from "./uses.ts";

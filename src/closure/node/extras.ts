@@ -1,9 +1,9 @@
 import path from "node:path";
 import { SlimError } from "../../base/error.ts";
-import { globExpression } from "../../base/glob.ts";
+import { isWithin } from "../disk.ts";
+import { included, includeNothing } from "../included.ts";
 import type { Reason } from "../types.ts";
 import type { Carriers } from "./carriers.ts";
-import { isWithin } from "./disk.ts";
 import { isCode } from "./load.ts";
 import type { Edge } from "./module.ts";
 import { splitSpecifier } from "./packages.ts";
@@ -76,16 +76,12 @@ export class Extras {
 
   #include(pattern: string): void {
     const { disk, folder } = this.#site;
-    const exact = path.join(folder, pattern);
     const reason: Reason = { kind: "include", what: pattern };
-    if (disk.isFile(exact)) this.#uses.raw(disk.realpath(exact), reason);
-    else if (disk.isFolder(exact)) this.#uses.whole(exact, reason);
-    else {
-      const expression = globExpression(pattern, true);
-      const files = [...disk.below(folder)].filter((file) => expression.test(file.slice(folder.length + 1)));
-      for (const file of files) this.#uses.rawQuietly(file, reason);
-      if (files.length === 0)
-        this.#say({ code: "include-nothing", severity: "warning", message: `--include ${pattern} fits no file` });
+    const { files, isNamed } = included(disk, folder, pattern);
+    if (files.length === 0) this.#say(includeNothing(pattern));
+    for (const file of files) {
+      if (isNamed) this.#uses.raw(disk.realpath(file), reason);
+      else this.#uses.rawQuietly(file, reason);
     }
   }
 

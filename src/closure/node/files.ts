@@ -1,8 +1,8 @@
 import path from "node:path";
+import { isWithin } from "../disk.ts";
 import type { Reason } from "../types.ts";
 import type { PathUse } from "./analyze.ts";
 import type { Asker } from "./asker.ts";
-import { isWithin } from "./disk.ts";
 import { ANY } from "./evaluate.ts";
 import type { Failures } from "./failures.ts";
 import { isCode, isTyped } from "./load.ts";

@@ -1,11 +1,11 @@
 import path from "node:path";
 import { SlimError } from "../../base/error.ts";
 import { isGlibc } from "../../sources/debian/library.ts";
+import { isWithin } from "../disk.ts";
 import type { LibraryFiles } from "../elf/files.ts";
 import { hostRoot } from "../elf/host.ts";
 import { withFile } from "../elf/reader.ts";
 import { resolveLibraries } from "../elf/resolve.ts";
-import { isWithin } from "./disk.ts";
 import type { Site } from "./site.ts";
 import type { Uses } from "./uses.ts";
 

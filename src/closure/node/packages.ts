@@ -1,7 +1,7 @@
 import path from "node:path";
 import { SlimError } from "../../base/error.ts";
+import { type Disk, isWithin } from "../disk.ts";
 import type { Component } from "../types.ts";
-import { type Disk, isWithin } from "./disk.ts";
 
 /** https://docs.npmjs.com/cli/configuring-npm/package-json, the part that a closure needs. */
 export interface PackageJson {

@@ -2,7 +2,7 @@ import { builtinModules } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import semver from "semver";
-import { type Disk, isWithin } from "./disk.ts";
+import { type Disk, isWithin } from "../disk.ts";
 import { type Packages, splitSpecifier } from "./packages.ts";
 
 /** How a module is asked for; Node.js has two algorithms. */

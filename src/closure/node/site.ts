@@ -1,8 +1,8 @@
 import path from "node:path";
 import { SlimError } from "../../base/error.ts";
 import { globExpression } from "../../base/glob.ts";
+import { Disk, isWithin } from "../disk.ts";
 import { abiOf, type Machine, misfit } from "./addons.ts";
-import { Disk, isWithin } from "./disk.ts";
 import { isTyped } from "./load.ts";
 import { Packages } from "./packages.ts";
 import { APP, type NodeProject, nodeArch } from "./project.ts";

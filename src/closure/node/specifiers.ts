@@ -1,10 +1,10 @@
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { compareStrings } from "../../base/files.ts";
+import { isWithin } from "../disk.ts";
 import type { Reason } from "../types.ts";
 import type { Asker, SpecifierAsk } from "./asker.ts";
 import type { Carriers } from "./carriers.ts";
-import { isWithin } from "./disk.ts";
 import { ANY, pathOfUrl } from "./evaluate.ts";
 import type { Failures } from "./failures.ts";
 import { isCode } from "./load.ts";

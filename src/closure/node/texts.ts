@@ -1,8 +1,8 @@
 import path from "node:path";
 import { globExpression } from "../../base/glob.ts";
+import { isWithin } from "../disk.ts";
 import type { Reason } from "../types.ts";
 import type { Asker, TextAsk } from "./asker.ts";
-import { isWithin } from "./disk.ts";
 import { isCode, isDeclaration } from "./load.ts";
 import { splitSpecifier } from "./packages.ts";
 import type { Site } from "./site.ts";

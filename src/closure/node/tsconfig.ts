@@ -1,7 +1,7 @@
 import path from "node:path";
 import { type AnyNode, parseExpressionAt } from "acorn";
 import { SlimError } from "../../base/error.ts";
-import { type Disk, isWithin } from "./disk.ts";
+import { type Disk, isWithin } from "../disk.ts";
 import type { Aliases } from "./resolve.ts";
 
 /** The part of `compilerOptions` that decides what code means: https://www.typescriptlang.org/tsconfig */

@@ -1,8 +1,8 @@
 import path from "node:path";
 import { SlimError } from "../../base/error.ts";
+import { isCredential } from "../credentials.ts";
+import { isWithin } from "../disk.ts";
 import type { Reason } from "../types.ts";
-import { isCredential } from "./credentials.ts";
-import { isWithin } from "./disk.ts";
 import { isCode } from "./load.ts";
 import type { Scope } from "./packages.ts";
 import { placeOf, type Say } from "./say.ts";

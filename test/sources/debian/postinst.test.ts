@@ -164,7 +164,7 @@ test("a script that is not understood is one that is not done, and none runs for
 
 test("no script, however strange, is a defect", (t) => {
   const shell =
-    "if then fi else elif case in esac ;; for do done while { } ( ) $( ` \" ' \\ \n ; && || | ! $x ${ x:-y} <<EOF EOF cat > /etc/x ln -s";
+    "if then fi else elif case in esac ;; for do done while { } ( ) $( ` \" ' \\ \n ; && || | ! $x x:-y} ${ <<EOF EOF cat > /etc/x ln -s";
   const others =
     "update-alternatives --install /usr/bin/a a /usr/bin/b 10 x= [ ] -e test f() $1 # & 2>&1 $((1+2)) __proto__";
   const piece = fc.constantFrom(...`${shell} ${others}`.split(" "));

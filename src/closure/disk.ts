@@ -1,7 +1,7 @@
 import { type Dirent, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
-import { ioError, systemCode } from "../../base/error.ts";
-import { compareStrings } from "../../base/files.ts";
+import { ioError, systemCode } from "../base/error.ts";
+import { compareStrings } from "../base/files.ts";
 
 /** A file that is not on the disk where it is seen. */
 export interface AddedFile {
