@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { SlimError } from "../../base/error.ts";
 import { CHUNK, hashFile } from "../../base/files.ts";
+import type { Digest } from "../../image/digest.ts";
 import { readEnv } from "../../image/inherit.ts";
 import { formatPlatform, type Platform } from "../../image/platform.ts";
 import type { Cache } from "../../layer/cache.ts";
@@ -71,8 +72,7 @@ export async function findRuntime(
     path: nodePath,
     libc: "glibc",
     load: async () => {
-      const { binary, license, purl } = await sources.node.runtime(version, platform);
-      return { ...runtimePart({ purl, version, binary, license }), diagnostics };
+      return { ...runtimePart(await sources.node.runtime(version, platform)), diagnostics };
     },
   };
 }
@@ -180,15 +180,23 @@ async function runtimeOfFile(file: string, platform: Platform): Promise<Runtime>
   };
 }
 
-function runtimePart(runtime: { purl: string; version: string; binary: Content; license?: Content }): ClosurePart {
-  const { purl, version, binary, license } = runtime;
+/** @param runtime `publishedDigest` as long as it was cut */
+function runtimePart(runtime: {
+  readonly purl: string;
+  readonly version: string;
+  readonly binary: Content;
+  readonly license?: Content;
+  readonly publishedDigest?: Digest;
+}): ClosurePart {
+  const { purl, version, binary, license, publishedDigest } = runtime;
+  const cut = publishedDigest === undefined ? "" : `, published as ${publishedDigest} and cut to ${binary.digest}`;
   const common = { type: "file", uid: 0, gid: 0 } as const;
   const about = { layer: "node", purl } as const;
   const entries: ClosurePart["entries"] = [
     {
       entry: { ...common, path: nodePath, mode: 0o755, content: binary },
       ...about,
-      reasons: [{ kind: "preset", what: "runtime" }],
+      reasons: [{ kind: "preset", what: `runtime${cut}` }],
     },
   ];
   const licensed: ClosurePart["entries"] = license
