@@ -39,6 +39,7 @@ export async function run(args: readonly string[], version: string): Promise<voi
     loginCommand,
     logoutCommand,
   ];
+  const asksForHelp = args.includes("--help") || args.includes("-h");
   const parser = yargs([...withEngine(args)])
     .scriptName("slim")
     .usage("$0 <command>\n\nTurns a Node.js app or a binary into the smallest honest OCI image.")
@@ -50,7 +51,8 @@ export async function run(args: readonly string[], version: string): Promise<voi
     .version(version)
     .alias("help", "h")
     .parserConfiguration({ "duplicate-arguments-array": true, "camel-case-expansion": false, "populate--": true })
-    .wrap(Math.min(100, process.stdout.columns ?? 100))
+    // Without a width yargs is quick with the help that it lays out after every command.
+    .wrap(asksForHelp ? Math.min(100, process.stdout.columns ?? 100) : null)
     .exitProcess(false)
     .fail((message, error) => {
       // yargs calls this for its own complaints (a message), and for what a command throws (an error).

@@ -4,6 +4,7 @@ import type { Diagnostic } from "../base/diagnostic.ts";
 import { SlimError } from "../base/error.ts";
 import { readEnv } from "../image/inherit.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
+import type { Cache } from "../layer/cache.ts";
 import type { BaseImage } from "../sources/base/bases.ts";
 import { debianArchitecture } from "../sources/debian/architecture.ts";
 import type { DebianPackage } from "../sources/debian/package.ts";
@@ -190,11 +191,19 @@ function onPath(name: string): readonly string[] {
 class System {
   readonly platform: Platform;
   readonly ground: Ground;
+  readonly #cache: Cache;
   readonly #taken: DebianFiles | undefined;
   readonly #packages: TakenPackages;
   readonly #diagnostics: Diagnostic[] = [];
 
-  private constructor(platform: Platform, ground: Ground, taken: DebianFiles | undefined, packages: TakenPackages) {
+  private constructor(
+    cache: Cache,
+    platform: Platform,
+    ground: Ground,
+    taken: DebianFiles | undefined,
+    packages: TakenPackages,
+  ) {
+    this.#cache = cache;
     this.platform = platform;
     this.ground = ground;
     this.#taken = taken;
@@ -220,10 +229,13 @@ class System {
       return owner ? `Debian has it in ${owner}: ${way}` : "ship it beside the program";
     };
     const nothing: TakenPackages = { whole: [], direct: [], scripts: [], diagnostics: [] };
-    if (libraries === "scratch") return new System(platform, noGround(hint), taken, nothing);
+    if (libraries === "scratch") return new System(sources.cache, platform, noGround(hint), taken, nothing);
     if (typeof libraries === "object" && "folder" in libraries) {
       const ground = await FolderGround.open(libraries.folder, hint);
-      return new System(platform, ground, taken, { ...nothing, diagnostics: hostDiagnostics(libraries.folder) });
+      return new System(sources.cache, platform, ground, taken, {
+        ...nothing,
+        diagnostics: hostDiagnostics(libraries.folder),
+      });
     }
     const debian = taken && new DebianGround(sources.debian, architecture as string, taken);
     const ground =
@@ -232,14 +244,14 @@ class System {
         : await ImageGround.open(await sources.bases.image(libraries.image, libraries.cwd, platform), debian);
     if (ground === undefined || taken === undefined) {
       if (packages.length > 0) throw noDebian(platform);
-      return new System(platform, ground ?? noGround(hint), taken, nothing);
+      return new System(sources.cache, platform, ground ?? noGround(hint), taken, nothing);
     }
     const added = await takePackages(sources.debian, architecture as string, packages, {
       taken,
       ground,
       ...(entry === undefined ? {} : { entry }),
     });
-    return new System(platform, ground, taken, added);
+    return new System(sources.cache, platform, ground, taken, added);
   }
 
   /** The base, where the ground is one. */
@@ -307,7 +319,7 @@ class System {
   async #takePlugins(): Promise<readonly Diagnostic[]> {
     const { ground } = this;
     if (this.#taken === undefined || !(ground instanceof DebianGround || ground instanceof ImageGround)) return [];
-    return takePlugins(this.#taken, ground, new Set(this.#packages.direct));
+    return takePlugins(this.#cache, this.#taken, ground, new Set(this.#packages.direct));
   }
 
   /** What the packages lack that gave libraries, once everything has been taken. */

@@ -1,5 +1,6 @@
 import path from "node:path";
 import type { Diagnostic } from "../../base/diagnostic.ts";
+import type { Cache } from "../../layer/cache.ts";
 import { isGlibc } from "../../sources/debian/library.ts";
 import type { DebianPackage, PackageFile } from "../../sources/debian/package.ts";
 import { isElf, parseElf } from "../elf/parse.ts";
@@ -37,13 +38,14 @@ interface Named extends Left {
  * @param direct what the packages that were asked for depend on
  */
 export async function takePlugins(
+  cache: Cache,
   taken: DebianFiles,
   ground: PackageGround,
   direct: ReadonlySet<string>,
 ): Promise<readonly Diagnostic[]> {
   const diagnostics: Diagnostic[] = [];
   const seen = new Map<string, number>();
-  const texts = new Texts();
+  const texts = new Texts(cache);
   const told = new Set<string>();
   // Packages that join while this goes on are visited too, and those of which more is there by then.
   for (let next = unseen(taken, seen); next !== undefined; next = unseen(taken, seen)) {
@@ -196,17 +198,31 @@ function ancestors(place: string): string[] {
 
 /** What machine code names, read once. */
 class Texts {
+  readonly #cache: Cache;
   readonly #known = new Map<string, ReadonlySet<string>>();
+
+  constructor(cache: Cache) {
+    this.#cache = cache;
+  }
 
   async of(file: PackageFile): Promise<ReadonlySet<string>> {
     if (file.type !== "file" || !(await startsLikeElf(file))) return new Set();
-    const { digest } = file.content;
-    const known = this.#known.get(digest);
-    if (known !== undefined) return known;
+    const key = `${file.content.digest} ${paths.source}`;
+    const known = this.#known.get(key) ?? (await this.#remembered(key));
+    const texts = known ?? (await this.#read(file));
+    this.#known.set(key, texts);
+    if (known === undefined) await this.#cache.put("named-paths", key, [...texts]);
+    return texts;
+  }
+
+  async #remembered(key: string): Promise<ReadonlySet<string> | undefined> {
+    const texts = await this.#cache.get<readonly string[]>("named-paths", key);
+    return texts && new Set(texts);
+  }
+
+  async #read(file: PackageFile & { type: "file" }): Promise<ReadonlySet<string>> {
     const texts = await withContent(file.content, (reader) => findTexts(reader, paths));
-    const clean = new Set(texts.map((text) => path.posix.normalize(text).replace(/\/$/, "")));
-    this.#known.set(digest, clean);
-    return clean;
+    return new Set(texts.map((text) => path.posix.normalize(text).replace(/\/$/, "")));
   }
 }
 
