@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import path from "node:path";
 import type { Diagnostic } from "../base/diagnostic.ts";
+import { SlimError } from "../base/error.ts";
 import { CHUNK, hashFile } from "../base/files.ts";
 import { globExpression } from "../base/glob.ts";
 import type { Entry } from "../layer/entry.ts";
@@ -39,6 +40,7 @@ export interface Additions {
 /**
  * The files of the project's folder that the user adds to a program, below `to` as they lie in the folder. What looks
  * like a secret or is a link out of the folder stays out, unless it is named.
+ * @throws SlimError `CONFIG` for a pattern that leads out of the folder
  */
 export async function additions(
   folder: string,
@@ -57,14 +59,15 @@ export async function additions(
       const name = path.relative(root, file).split(path.sep).join("/");
       const source = disk.realpath(file);
       if (isExcluded(name) || files.has(name)) continue;
-      const why = found.isNamed ? undefined : whyNot(disk, root, source);
-      if (why !== undefined) {
-        diagnostics.push({
-          code: "left-out",
-          severity: "warning",
-          message: `${name} ${why} and is left out`,
-          hint: `add it on purpose with --include ${name}`,
+      if (!isWithin(file, root)) {
+        throw new SlimError("CONFIG", "leads out of the project", {
+          where: `--include ${pattern}`,
+          hint: "build from the folder that holds both, or copy the file into the project",
         });
+      }
+      const left = found.isNamed ? undefined : leftOut(disk, root, source, name);
+      if (left !== undefined) {
+        diagnostics.push({ ...left, severity: "warning", hint: `add it on purpose with --include ${name}` });
         continue;
       }
       const open = () => createReadStream(source, { highWaterMark: CHUNK });
@@ -77,7 +80,10 @@ export async function additions(
   return { files: [...files.values()], diagnostics };
 }
 
-function whyNot(disk: Disk, root: string, file: string): string | undefined {
-  if (!isWithin(file, root)) return "is a link out of the project";
-  return isCredential(file, () => disk.read(file)) ? "looks like a secret" : undefined;
+/** Why a file that was not named stays out. */
+function leftOut(disk: Disk, root: string, file: string, name: string) {
+  if (!isWithin(file, root))
+    return { code: "outside-project", message: `${name} is a link out of the project and is left out` };
+  if (!isCredential(file, () => disk.read(file))) return undefined;
+  return { code: "credential-left-out", message: `${name} looks like a secret and is left out` };
 }

@@ -396,12 +396,17 @@ int main(void) { char line[99]; FILE *f = fopen("templates/a.txt", "r"); if (!f)
   t.deepEqual(
     result.diagnostics.map(({ code, message }) => `${code}: ${message}`),
     [
-      "left-out: data/.env looks like a secret and is left out",
-      "left-out: data/link is a link out of the project and is left out",
+      "credential-left-out: data/.env looks like a secret and is left out",
+      "outside-project: data/link is a link out of the project and is left out",
       "include-nothing: --include none/* fits no file",
     ],
   );
   t.deepEqual(await container.run(), { stdout: "from a file\n", stderr: "", code: 0 });
+  const below = { ...call, cwd: path.join(folder, "templates"), path: "../program", cacheDir, dryRun: true };
+  for (const out of ["../secret.key", ".."]) {
+    const error = await failsWith(t, "CONFIG", () => build({ ...below, include: [out] }));
+    t.regex(error, /--include \S+: leads out of the project/);
+  }
   const twice = await failsWith(t, "CONFIG", () =>
     build({ ...call, cacheDir, dryRun: true, path: "other/program", include: ["*"] }),
   );

@@ -421,10 +421,9 @@ class Run {
 
   /** A program, which is not run: what is known of it is done here. */
   #program(command: string, values: readonly Value[]): Status {
-    const options = optionsOf(command, values);
     const make = making.get(command);
     if (make !== undefined) {
-      const wanted = options === undefined ? undefined : make(options);
+      const wanted = make(optionsOf(command, values));
       if (wanted === undefined) this.#notDone({ kind: "file", command });
       else for (const one of wanted) this.#make(command, one);
       return undefined;
@@ -538,17 +537,17 @@ interface Options {
 }
 
 /** Options with a value, of commands that make something. */
-const withValue: Readonly<Record<string, string>> = {
-  install: "mgo",
-  mkdir: "m",
-  touch: "drt",
-  ln: "S",
-  cp: "S",
-  mv: "S",
-};
+const withValue: ReadonlyMap<string, string> = new Map([
+  ["install", "mgo"],
+  ["mkdir", "m"],
+  ["touch", "drt"],
+  ["ln", "S"],
+  ["cp", "S"],
+  ["mv", "S"],
+]);
 
-/** Options and what is left; undefined where a word that is not known may be either. */
-function optionsOf(command: string, values: readonly Value[]): Options | undefined {
+/** Options and what is left; a word that is not known is taken for none. */
+function optionsOf(command: string, values: readonly Value[]): Options {
   const given = new Map<string, Value>();
   const rest: Value[] = [];
   for (let at = 0; at < values.length; at += 1) {
@@ -563,7 +562,7 @@ function optionsOf(command: string, values: readonly Value[]): Options | undefin
       continue;
     }
     for (const [index, letter] of [...value.slice(1)].entries()) {
-      if (!withValue[command]?.includes(letter)) {
+      if (!withValue.get(command)?.includes(letter)) {
         given.set(letter, undefined);
         continue;
       }

@@ -173,6 +173,7 @@ test("no script, however strange, is a defect", (t) => {
     fc.string({ unit: "binary", maxLength: 200 }),
   );
   fc.assert(fc.property(scripts, (script) => void run(script)));
+  for (const name of ["__proto__", "constructor", "toString"]) t.truthy(run(`${name} -s x`));
   for (const deep of ["(", "$(", "if ", "{ ", "! ", "${a:-", '"$(']) t.truthy(run(`${deep.repeat(20_000)}x`));
 });
 
