@@ -9,12 +9,12 @@ import { type Closure, layerNames } from "./closure/types.ts";
 import { composeImage, composeIndex } from "./image/image.ts";
 import { formatPlatform } from "./image/platform.ts";
 import type { Artifact, Image } from "./image/types.ts";
-import { Cache, defaultCacheDir } from "./layer/cache.ts";
+import type { Cache } from "./layer/cache.ts";
 import { type BuiltLayer, buildLayer } from "./layer/layer.ts";
 import { knownPlaces, rememberPlaces } from "./layer/places.ts";
 import { type Plan, plan } from "./plan/plan.ts";
 import { aboutBase, checkBase, runConfig } from "./plan/run-config.ts";
-import { contextOf, type PlanCall, resolve } from "./resolve.ts";
+import { type PlanCall, resolve, withCache } from "./resolve.ts";
 import { archiveStore, writeArchive } from "./store/archive.ts";
 import { type EngineName, engineStore } from "./store/engine.ts";
 import { folderStore } from "./store/folder.ts";
@@ -79,10 +79,11 @@ export interface LayerResult {
  * @throws SlimError
  */
 export async function build(call: BuildCall = {}): Promise<BuildResult> {
-  const timer = new Timer();
-  const context = contextOf(call);
-  const cache = new Cache(call.cacheDir ?? defaultCacheDir(context.env));
+  return withCache(call, (context, cache) => buildWith(context, cache, call));
+}
 
+async function buildWith(context: Context, cache: Cache, call: BuildCall): Promise<BuildResult> {
+  const timer = new Timer();
   const planned = await timer.time("plan", plan(context, call.cwd ?? process.cwd(), call, call.config));
   if ((call.push || call.load) && planned.tags.length === 0) {
     throw new SlimError("CONFIG", "there is no name for the image", {

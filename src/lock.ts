@@ -1,9 +1,9 @@
 import type { Context } from "./base/context.ts";
 import { SlimError } from "./base/error.ts";
 import { formatPlatform } from "./image/platform.ts";
-import { Cache, defaultCacheDir } from "./layer/cache.ts";
+import type { Cache } from "./layer/cache.ts";
 import { type Plan, plan } from "./plan/plan.ts";
-import { contextOf, type PlanCall, resolve } from "./resolve.ts";
+import { type PlanCall, resolve, withCache } from "./resolve.ts";
 import { formatChange, isOlder, type LockChange, lockChanges, lockedArchitectures, readLock } from "./sources/lock.ts";
 
 export interface LockCall extends PlanCall {
@@ -24,9 +24,11 @@ export interface LockResult {
  * @throws SlimError `LOCK` when a version would go back
  */
 export async function lock(call: LockCall = {}): Promise<LockResult> {
-  const context = contextOf(call);
+  return withCache(call, (context, cache) => lockWith(context, cache, call));
+}
+
+async function lockWith(context: Context, cache: Cache, call: LockCall): Promise<LockResult> {
   const { update = false, allowOlder = false } = call;
-  const cache = new Cache(call.cacheDir ?? defaultCacheDir(context.env));
   const planned = await planLocked(context, call);
   const forget = update === true ? "all" : update === false ? [] : update;
   const { sources } = await resolve(context, cache, planned, { allowOlder, forget, registry: call.registry });

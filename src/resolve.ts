@@ -2,7 +2,7 @@ import type { Context, ProgressEvent } from "./base/context.ts";
 import { SlimError } from "./base/error.ts";
 import { closureOf, type ProgramClosure } from "./closure/closure.ts";
 import { trimFile } from "./closure/elf/trim.ts";
-import type { Cache } from "./layer/cache.ts";
+import { Cache, defaultCacheDir } from "./layer/cache.ts";
 import type { BuildOptions } from "./plan/options.ts";
 import type { Plan } from "./plan/plan.ts";
 import { formatChange, lockChanges } from "./sources/lock.ts";
@@ -24,12 +24,23 @@ export interface PlanCall extends BuildOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
-export function contextOf(call: PlanCall): Context {
-  return {
-    signal: call.signal ?? new AbortController().signal,
-    report: call.onProgress ?? (() => {}),
-    env: call.environment ?? process.env,
-  };
+/**
+ * Does the work of a call with its context and cache. When it fails, what still goes on beside it is stopped, and
+ * is over when the caller hears of the failure.
+ */
+export async function withCache<T>(call: PlanCall, work: (context: Context, cache: Cache) => Promise<T>): Promise<T> {
+  const failed = new AbortController();
+  const signal = call.signal === undefined ? failed.signal : AbortSignal.any([call.signal, failed.signal]);
+  const env = call.environment ?? process.env;
+  const context = { signal, report: call.onProgress ?? (() => {}), env };
+  const cache = new Cache(call.cacheDir ?? defaultCacheDir(env), signal);
+  try {
+    return await work(context, cache);
+  } catch (error) {
+    failed.abort();
+    await cache.settled();
+    throw error;
+  }
 }
 
 /** The closures of a plan, one for each platform, and the sources that know what they are made of. */

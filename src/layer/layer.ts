@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Context, throwIfAborted } from "../base/context.ts";
+import type { Context } from "../base/context.ts";
 import { SlimError } from "../base/error.ts";
 import { writeTar } from "../base/tar.ts";
 import { zstd } from "../base/zstd.ts";
@@ -51,11 +51,10 @@ export async function buildLayer(
   const members = membersOf(entries);
   const key = JSON.stringify([FORMAT, options, members.map(identity)]);
   const produce = async (): Promise<{ record: LayerRecord; content: Content }> => {
-    throwIfAborted(context.signal);
     context.report({ type: "stage", name: `layer ${name}` });
     const hash = createHash("sha256");
     const compress = options.compression === "zstd" ? zstd : gzip;
-    const content = await cache.add(compress(hashed(tarOf(context, members, options.mtime), hash), options.level));
+    const content = await cache.add(compress(hashed(tarOf(members, options.mtime), hash), options.level));
     const record: LayerRecord = { diffId: `sha256:${hash.digest("hex")}`, digest: content.digest, size: content.size };
     await cache.put("layer", key, record);
     return { record, content };
@@ -124,10 +123,9 @@ function identity(member: Member): readonly unknown[] {
   return [type, path, uid, gid, member.target];
 }
 
-async function* tarOf(context: Context, members: readonly Member[], mtime: number): AsyncGenerator<Uint8Array> {
+async function* tarOf(members: readonly Member[], mtime: number): AsyncGenerator<Uint8Array> {
   yield* writeTar(
     members.map((member) => {
-      throwIfAborted(context.signal);
       const common = { path: member.path.slice(1), type: member.type, uid: member.uid, gid: member.gid, mtime };
       if (member.type === "directory") return { ...common, mode: member.mode, size: 0 };
       if (member.type === "symlink") return { ...common, mode: 0o777, size: 0, target: member.target };

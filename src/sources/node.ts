@@ -1,10 +1,6 @@
-import { randomBytes } from "node:crypto";
-import { open, rm } from "node:fs/promises";
-import path from "node:path";
 import semver from "semver";
 import type { Context } from "../base/context.ts";
-import { ioError, SlimError } from "../base/error.ts";
-import { makeFolder, writeAll } from "../base/files.ts";
+import { SlimError } from "../base/error.ts";
 import type { Digest } from "../image/digest.ts";
 import { formatPlatform, type Platform } from "../image/platform.ts";
 import type { Cache } from "../layer/cache.ts";
@@ -145,7 +141,7 @@ export class NodeRuntimes {
     await eachFile(body, async (name, content) => {
       if (name === "package/LICENSE") license = await cache.add(content);
       if (name !== "package/bin/node") return;
-      binary = await withTemporaryFile(cache.dir, content, async (file) => {
+      binary = await cache.lend(content, async (file) => {
         const { digest, bytes } = await prepare(file);
         return { digest, content: await cache.add(bytes) };
       });
@@ -193,28 +189,6 @@ function pick(tables: readonly ReadonlyMap<string, string>[], range: string): st
   const fitting = common.filter((version) => semver.satisfies(version, range));
   const lts = fitting.filter((version) => semver.major(version) === ltsLine);
   return semver.maxSatisfying(lts.length > 0 ? lts : fitting, range) ?? undefined;
-}
-
-async function withTemporaryFile<T>(
-  folder: string,
-  content: AsyncIterable<Uint8Array>,
-  use: (file: string) => Promise<T>,
-): Promise<T> {
-  const file = path.join(folder, `.${randomBytes(8).toString("hex")}.tmp`);
-  try {
-    await makeFolder(folder);
-    const handle = await open(file, "wx", 0o600);
-    try {
-      await writeAll(handle, content);
-    } finally {
-      await handle.close();
-    }
-    return await use(file);
-  } catch (error) {
-    throw ioError(error, folder, "write the cache");
-  } finally {
-    await rm(file, { force: true }).catch(() => {});
-  }
 }
 
 /**

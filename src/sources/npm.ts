@@ -108,6 +108,8 @@ export class Npm {
 
   async #run<T>(what: string, work: () => Promise<T>): Promise<T> {
     const { signal } = this.#context;
+    // The pauses between npm's tries keep no process from ending, so that this one must be kept.
+    const awake = setInterval(() => {}, 2 ** 30);
     try {
       throwIfAborted(signal);
       return await untilAborted(signal, work());
@@ -115,6 +117,8 @@ export class Npm {
       if (error instanceof SlimError) throw error;
       if (signal.aborted) throw aborted(signal.reason);
       throw npmError(what, error);
+    } finally {
+      clearInterval(awake);
     }
   }
 
@@ -139,7 +143,16 @@ export class Npm {
       warn: false,
     });
     await config.load();
-    return { ...config.flat, signal: this.#context.signal } as Options;
+    const flat = config.flat as Options & Record<`fetchRetr${string}`, number>;
+    // Even a request that was stopped is tried again, ten and then sixty seconds later: nobody waits for that.
+    const retry = {
+      retries: flat.fetchRetries,
+      factor: flat.fetchRetryFactor,
+      minTimeout: flat.fetchRetryMintimeout,
+      maxTimeout: flat.fetchRetryMaxtimeout,
+      unref: true,
+    };
+    return { ...flat, retry, signal: this.#context.signal } as Options;
   }
 }
 
