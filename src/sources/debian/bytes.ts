@@ -1,5 +1,6 @@
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
+import { ReadableStream } from "node:stream/web";
 import * as zlib from "node:zlib";
 import { SlimError } from "../../base/error.ts";
 import { CHUNK } from "../../base/files.ts";
@@ -75,6 +76,7 @@ async function unxz(source: Readable): Promise<AsyncIterable<Uint8Array>> {
   // The package is CommonJS of a form whose names Node.js does not see, but tsx does.
   const module = await import("xz-decompress");
   const { XzReadableStream } = module.default ?? module;
-  const compressed = Readable.toWeb(source) as ConstructorParameters<typeof XzReadableStream>[0];
+  // Not by `Readable.toWeb`: one that is left in its middle can end the process (seen with Node.js 20.20).
+  const compressed = ReadableStream.from(source) as ConstructorParameters<typeof XzReadableStream>[0];
   return new XzReadableStream(compressed) as unknown as AsyncIterable<Uint8Array>;
 }

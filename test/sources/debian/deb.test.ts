@@ -1,9 +1,13 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import test, { type ExecutionContext } from "ava";
 import { Cache } from "../../../src/layer/cache.ts";
+import { decompress } from "../../../src/sources/debian/bytes.ts";
 import { type Unpacked, unpackDeb } from "../../../src/sources/debian/deb.ts";
 import { ar, deb, type Member, sha256 } from "../../support/debian-archive.ts";
 import { failsWith } from "../../support/slim-error.ts";
@@ -158,4 +162,22 @@ test("what is damaged is refused", async (t) => {
   }
   // A failure leaves nothing behind that would hold up the next one.
   t.is((await run(good)).files.length, 1);
+});
+
+test("unpacking that is left in its middle ends no process", async (t) => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "slim-xz-"));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const file = path.join(folder, "data.tar.xz");
+  const packed = execFileSync("xz", ["-0", "-c"], { input: randomBytes(3e6), maxBuffer: 1e7 });
+  await writeFile(file, packed);
+  for (let round = 0; round < 30; round += 1) {
+    const bytes = decompress("data.tar.xz", { file, start: 0, size: packed.length }, 1e8, "pool/test.deb");
+    for (let read = 0; read <= round % 10; read += 1) await bytes.next();
+    // Long enough for the next part of the file to have been read ahead.
+    await sleep(3);
+    const next = bytes.next();
+    if (round % 2 === 1) await next;
+    await bytes.return(undefined);
+  }
+  t.pass("an exception that nobody catches would fail this file");
 });
