@@ -27,6 +27,7 @@ const packages = /** @type {Readonly<Record<string, readonly string[]>>} */ ({
   rustc: ["rustc"],
   skopeo: ["skopeo"],
   umoci: ["umoci"],
+  xz: ["xz-utils"],
   zstd: ["zstd"],
 });
 
