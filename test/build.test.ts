@@ -78,7 +78,7 @@ test("an AbortSignal stops the build, and nothing is left", async (t) => {
     controller.abort();
     const aborted = performance.now();
     await outcome;
-    t.true(performance.now() - aborted < 2000, `stops at once: ${performance.now() - aborted} ms after ${wait}`);
+    t.true(performance.now() - aborted < 5000, `stops at once: ${performance.now() - aborted} ms after ${wait}`);
     t.deepEqual(await listing(out).catch(() => []), []);
     const left = await listing(cache).catch(() => []);
     t.false(left.some(isTemporary), `after ${wait} ms`);
@@ -106,7 +106,7 @@ test("an AbortSignal stops in the middle of a large file of a layer", async (t) 
   });
   await t.throwsAsync(building, { code: "ABORTED" });
   const took = performance.now() - aborted;
-  t.true(took < 3000, `${took} ms; packing Node.js takes longer`);
+  t.true(took < 5000, `${took} ms; packing Node.js takes longer`);
   t.false((await listing(cache)).some(isTemporary));
 });
 
