@@ -233,9 +233,9 @@ export function commonJsStub(bundle: string, names: readonly string[] = []): str
   return `${started("require", bundle)}process[k].run(module);${shown}\n`;
 }
 
-/** The same for an ES module. */
+/** The same for an ES module. What it waits for is not the import itself, or stacks of the app would end in the stub. */
 export function moduleStub(bundle: string): string {
-  return `import M from"node:module";${started("M.createRequire(import.meta.url)", bundle)}await import(process[k].url(import.meta.url))\n`;
+  return `import M from"node:module";${started("M.createRequire(import.meta.url)", bundle)}await new Promise((y,n)=>import(process[k].url(import.meta.url)).then(()=>y(),n))\n`;
 }
 
 /**
