@@ -76,6 +76,7 @@ const meanings: Readonly<Record<string, string>> = {
   ELOOP: "too many symbolic links",
   EEXIST: "already exists",
   ENOTEMPTY: "folder is not empty",
+  ENAMETOOLONG: "the name is too long",
 };
 
 /** Turns what the file system threw into a SlimError that names the path; passes SlimErrors on. */

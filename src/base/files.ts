@@ -1,15 +1,16 @@
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, type Stats } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readlink, realpath, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { ioError, systemCode } from "./error.ts";
+import { ioError, SlimError, systemCode } from "./error.ts";
 
 /** A fixed chunk size: what is read, hashed and compressed never depends on the machine. */
 export const CHUNK = 64 * 1024;
 
-/** A name beside `file` that no other process uses, and that sorts as hidden. */
+/** A name beside `file` that no other process uses, and that sorts as hidden; not longer than names may be. */
 export function temporaryName(file: string): string {
-  return path.join(path.dirname(file), `.${path.basename(file)}.${randomBytes(6).toString("hex")}.tmp`);
+  const begin = path.basename(file).slice(0, 50);
+  return path.join(path.dirname(file), `.${begin}.${randomBytes(6).toString("hex")}.tmp`);
 }
 
 /**
@@ -39,7 +40,8 @@ async function makeOne(folder: string): Promise<boolean> {
 
 /**
  * Writes a file completely or not at all: a temporary name, fsync, rename. Idempotent; when `write`
- * throws, nothing is left. Missing parent folders are made.
+ * throws, nothing is left. Missing parent folders are made. A symbolic link is written through, and what
+ * is no file (`/dev/null`, a pipe) is never put a file in the place of.
  * @throws SlimError `IO`, or what `write` throws
  */
 export async function writeAtomically<T>(
@@ -47,10 +49,12 @@ export async function writeAtomically<T>(
   write: (handle: FileHandle) => Promise<T>,
   doing = "write",
 ): Promise<T> {
-  const temporary = temporaryName(file);
+  let temporary: string | undefined;
   let result: T;
   try {
-    await makeFolder(path.dirname(file));
+    const place = await followed(file);
+    temporary = temporaryName(place);
+    await makeFolder(path.dirname(place));
     const handle = await open(temporary, "wx", 0o666);
     try {
       result = await write(handle);
@@ -58,12 +62,25 @@ export async function writeAtomically<T>(
     } finally {
       await handle.close();
     }
-    await rename(temporary, file);
+    await rename(temporary, place);
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {});
+    if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => {});
     throw ioError(error, file, doing);
   }
   return result;
+}
+
+/** Where a file is written to: the end of symbolic links, which need not be there. */
+async function followed(file: string): Promise<string> {
+  const found = await statOrUndefined(file);
+  if (found !== undefined && !found.isFile() && !found.isDirectory()) {
+    throw new SlimError("IO", "is neither a file nor a folder", {
+      where: file,
+      hint: "name a file, which is replaced as a whole",
+    });
+  }
+  const target = await readlink(file).catch(() => undefined);
+  return target === undefined ? file : followed(path.resolve(await realpath(path.dirname(file)), target));
 }
 
 /** Writes every byte of `source` to `handle`, and gives back how many there were. */

@@ -57,7 +57,7 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
         "metadata-file": { type: "string", describe: "the result as JSON into a file" },
       }),
   handler: async (parsed: Arguments) => {
-    const toStdout = parsed.output === "-";
+    const toStdout = isStdout(parsed.output);
     if (toStdout && parsed.json) {
       throw new SlimError("CONFIG", "--json and -o - both want stdout", { hint: "use --metadata-file FILE" });
     }
@@ -120,7 +120,7 @@ function callOf(parsed: Arguments): BuildCall {
     format,
     push: parsed.push,
     load: parsed.load === anyEngine ? true : single("--load", parsed.load),
-    output: parsed.output === "-" ? process.stdout : single("--output", parsed.output),
+    output: isStdout(parsed.output) ? process.stdout : single("--output", parsed.output),
     compression: single("--compression", parsed.compression),
     compressionLevel: parsed["compression-level"],
     dryRun: parsed["dry-run"],
@@ -133,6 +133,10 @@ function callOf(parsed: Arguments): BuildCall {
     annotations: pairs("--annotation", parsed.annotation),
   };
   return { ...programOf(parsed), ...defined(given) };
+}
+
+function isStdout(output: string | undefined): boolean {
+  return output === "-" || output === "/dev/stdout";
 }
 
 /** `["a", "b"]` as several arguments, anything else as one. */

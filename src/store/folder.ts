@@ -1,11 +1,20 @@
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { type Context, throwIfAborted } from "../base/context.ts";
 import { ioError, SlimError } from "../base/error.ts";
 import { CHUNK, makeFolder, statOrUndefined, temporaryName, writeAll } from "../base/files.ts";
 import type { Artifact } from "../image/types.ts";
-import { blobName, blobsOf, indexJson, LAYOUT_BYTES, LAYOUT_FILE, type LayoutFiles, readLayout } from "./oci-layout.ts";
+import {
+  blobName,
+  blobsOf,
+  holdsSeveral,
+  indexJson,
+  LAYOUT_BYTES,
+  LAYOUT_FILE,
+  type LayoutFiles,
+  readLayout,
+} from "./oci-layout.ts";
 import type { Output, Store } from "./types.ts";
 
 /** An OCI layout as a folder. */
@@ -41,8 +50,9 @@ export function folderFiles(folder: string): LayoutFiles {
 }
 
 /**
- * Writes the layout beside its place and moves it there, so that the folder is never half of it. A
- * layout that is there already is replaced; a folder with anything else in it is refused.
+ * Writes the layout under another name and moves it to its place, so that what is there is never half an
+ * image. A layout of one image that is there already is replaced; a folder with anything else in it is refused.
+ * A folder that is there stays: it may be one that somebody works in, or a mount point.
  */
 async function writeFolder(
   context: Context,
@@ -50,14 +60,8 @@ async function writeFolder(
   artifact: Artifact,
   refs: readonly string[],
 ): Promise<Output> {
-  const existing = await readdir(folder).catch(() => undefined);
-  if (existing !== undefined && existing.length > 0 && !existing.includes(LAYOUT_FILE)) {
-    throw new SlimError("IO", "is a folder with other files in it", {
-      where: folder,
-      hint: "choose a folder that is empty, absent or an OCI layout",
-    });
-  }
-  const temporary = temporaryName(path.resolve(folder));
+  const isThere = await checkReplaceable(folder);
+  const temporary = temporaryName(isThere ? path.join(folder, "new") : path.resolve(folder));
   try {
     await makeFolder(path.dirname(temporary));
     await mkdir(temporary);
@@ -75,12 +79,45 @@ async function writeFolder(
     };
     for (const blob of blobsOf(artifact)) await write(blobName(blob.descriptor.digest), blob.open());
     await write(LAYOUT_FILE, [LAYOUT_BYTES]);
-    await write("index.json", [indexJson(artifact, refs)]);
-    if (existing !== undefined) await rm(folder, { recursive: true });
-    await rename(temporary, folder);
+    await write(INDEX, [indexJson(artifact, refs)]);
+    if (isThere) await moveMembers(temporary, folder);
+    else await rename(temporary, folder);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
     throw ioError(error, folder, "write");
   }
   return { type: "oci-layout", path: folder };
+}
+
+const INDEX = "index.json";
+/** The index is the last: without it there is no image. */
+const members = ["blobs", LAYOUT_FILE, INDEX];
+
+async function moveMembers(from: string, to: string): Promise<void> {
+  for (const name of members.toReversed()) await rm(path.join(to, name), { recursive: true, force: true });
+  for (const name of members) await rename(path.join(from, name), path.join(to, name));
+  await rmdir(from);
+}
+
+/**
+ * Whether there is a folder already.
+ * @throws SlimError `IO` when it holds what must not be lost
+ */
+async function checkReplaceable(folder: string): Promise<boolean> {
+  const existing = await readdir(folder).catch(() => undefined);
+  if (existing === undefined) return false;
+  const others = existing.filter((name) => !members.includes(name));
+  if (others.length > 0 || (existing.length > 0 && !existing.includes(LAYOUT_FILE))) {
+    throw new SlimError("IO", "is a folder with other files in it", {
+      where: folder,
+      hint: "choose a folder that is empty, absent or an OCI layout",
+    });
+  }
+  if (existing.includes(INDEX) && (await holdsSeveral(folderFiles(folder)))) {
+    throw new SlimError("IO", "is an OCI layout of several images, which would be lost", {
+      where: folder,
+      hint: "choose a folder that is empty, absent or a layout of one image",
+    });
+  }
+  return true;
 }

@@ -73,9 +73,18 @@ export async function readLayout(files: LayoutFiles, ref?: string): Promise<Arti
   if (!(await files.has("index.json"))) {
     throw new SlimError("INVALID", "is not an OCI image: it has no index.json", { where: files.where });
   }
+  return readArtifact(files, choose(await manifestsOf(files), ref, files.where));
+}
+
+/** Whether a layout is of more than one image, under whatever names. */
+export async function holdsSeveral(files: LayoutFiles): Promise<boolean> {
+  return new Set((await manifestsOf(files)).map(({ digest }) => digest)).size > 1;
+}
+
+async function manifestsOf(files: LayoutFiles): Promise<readonly Descriptor[]> {
   const parsed = parseManifestOrIndex(await files.read("index.json", MAX_JSON), `${files.where}/index.json`);
   if (parsed.kind !== "index") throw new SlimError("INVALID", "index.json is not an index", { where: files.where });
-  return readArtifact(files, choose(parsed.index.manifests, ref, files.where));
+  return parsed.index.manifests;
 }
 
 function choose(manifests: readonly Descriptor[], ref: string | undefined, where: string): Descriptor {

@@ -1,4 +1,4 @@
-import { copyFile, readFile, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "ava";
 import type * as Library from "../../src/index.ts";
@@ -183,6 +183,27 @@ test("an archive and a layout folder hold the same image, and a layout is replac
   await slimBuild(["--format", "oci-layout", "-o", layout], { cwd });
   t.deepEqual(await listing(layout), before);
   t.true((await slim(["validate", layout])).stdout.startsWith(`${plain.digest} is valid`));
+});
+
+test("a folder that is there stays the folder it is, and nothing but one image is replaced", async (t) => {
+  const here = path.join(work, "here");
+  await mkdir(here);
+  const { ino } = await stat(here);
+  const into = async () => slim(["build", cwd, "--format", "oci-layout", "-o", "."], { cwd: here });
+  for (const _ of [1, 2]) t.is((await into()).code, 0);
+  t.is((await stat(here)).ino, ino);
+  t.deepEqual((await readdir(here)).sort(), ["blobs", "index.json", "oci-layout"]);
+  const index = JSON.parse(await readFile(path.join(here, "index.json"), "utf8"));
+  const [first] = index.manifests;
+  const digest = `sha256:${"0".repeat(64)}`;
+  await writeFile(
+    path.join(here, "index.json"),
+    JSON.stringify({ ...index, manifests: [first, { ...first, digest }] }),
+  );
+  t.regex((await into()).stderr, /^error: \.: is an OCI layout of several images, which would be lost .+$/m);
+  await writeFile(path.join(here, "notes.txt"), "mine");
+  t.regex((await into()).stderr, /^error: \.: is a folder with other files in it .+$/m);
+  t.is(await readFile(path.join(here, "notes.txt"), "utf8"), "mine");
 });
 
 test("slim inspect shows config, layers and components", async (t) => {

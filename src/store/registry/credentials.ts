@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { readFile, realpath } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import { aborted, type Context } from "../../base/context.ts";
@@ -313,11 +313,10 @@ function runHelper(
   });
 }
 
-/** Written through symbolic links, readable by its owner only, whatever it was before. */
+/** Readable by its owner only, whatever it was before. */
 async function writeConfig(file: string, config: Config): Promise<void> {
-  const target = await realpath(file).catch(() => file);
   await writeAtomically(
-    target,
+    file,
     async (handle) => {
       await handle.chmod(0o600);
       await handle.writeFile(`${JSON.stringify(config, undefined, "\t")}\n`);
