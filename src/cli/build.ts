@@ -2,7 +2,7 @@ import { SlimError } from "../base/error.ts";
 import { writeAtomically } from "../base/files.ts";
 import { type BuildCall, type BuildResult, build } from "../build.ts";
 import { type EngineName, engineNames } from "../store/engine.ts";
-import type { Command } from "./command.ts";
+import { type Command, valued } from "./command.ts";
 import {
   defined,
   type Many,
@@ -33,28 +33,28 @@ export const buildCommand: Command = ({ terminal, signal }) => ({
       .positional("path", pathPositional)
       .options({
         ...programOptions,
-        output: { alias: "o", type: "string", describe: 'an image file ("-" is stdout), or a folder' },
-        format: { choices: ["archive", "oci-layout"], describe: "form of the output" },
-        tag: { alias: "t", type: "string", describe: "name of the image; repeatable" },
+        output: { alias: "o", ...valued, describe: 'an image file ("-" is stdout), or a folder' },
+        format: { choices: ["archive", "oci-layout"], requiresArg: true, describe: "form of the output" },
+        tag: { alias: "t", ...valued, describe: "name of the image; repeatable" },
         push: { type: "boolean", describe: "push every tag" },
         load: { choices: [anyEngine, ...engineNames], describe: "hand the image to a container engine" },
-        cmd: { type: "string", describe: "argument after the entrypoint, or a JSON array; repeatable" },
-        env: { type: "string", describe: "NAME=VALUE; repeatable" },
-        user: { type: "string", describe: "account the program runs as" },
-        workdir: { type: "string", describe: "folder the program starts in" },
-        expose: { type: "string", describe: "port; repeatable" },
-        label: { type: "string", describe: "NAME=VALUE; repeatable" },
-        annotation: { type: "string", describe: "NAME=VALUE; repeatable" },
+        cmd: { ...valued, describe: "argument after the entrypoint, or a JSON array; repeatable" },
+        env: { ...valued, describe: "NAME=VALUE; repeatable" },
+        user: { ...valued, describe: "account the program runs as" },
+        workdir: { ...valued, describe: "folder the program starts in" },
+        expose: { ...valued, describe: "port; repeatable" },
+        label: { ...valued, describe: "NAME=VALUE; repeatable" },
+        annotation: { ...valued, describe: "NAME=VALUE; repeatable" },
         bare: { type: "boolean", describe: "a binary alone, nothing around it" },
         trim: { type: "boolean", describe: "cut symbols and debug information off a binary" },
         sourcemap: { type: "boolean", describe: "ship source maps" },
-        compression: { choices: ["gzip", "zstd"], describe: "of the layers" },
-        "compression-level": { type: "number", describe: "1 to 9 for gzip, 1 to 19 for zstd" },
+        compression: { choices: ["gzip", "zstd"], requiresArg: true, describe: "of the layers" },
+        "compression-level": { type: "number", requiresArg: true, describe: "1 to 9 for gzip, 1 to 19 for zstd" },
         strict: { type: "boolean", describe: "warnings fail the build" },
         "dry-run": { type: "boolean", describe: "plan and closure only, nothing is written" },
         json: { type: "boolean", describe: "the result as JSON on stdout" },
-        "closure-file": { type: "string", describe: "why each file is there, for slim explain" },
-        "metadata-file": { type: "string", describe: "the result as JSON into a file" },
+        "closure-file": { ...valued, describe: "why each file is there, for slim explain" },
+        "metadata-file": { ...valued, describe: "the result as JSON into a file" },
       }),
   handler: async (parsed: Arguments) => {
     const toStdout = isStdout(parsed.output);

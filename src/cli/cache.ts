@@ -1,3 +1,4 @@
+import { SlimError } from "../base/error.ts";
 import { Cache, defaultCacheDir } from "../layer/cache.ts";
 import type { Command } from "./command.ts";
 import { formatBytes } from "./terminal.ts";
@@ -9,9 +10,19 @@ export const cacheCommand: Command = () => ({
   describe: "Show or clean what slim keeps of earlier builds",
   builder: (yargs) =>
     yargs
-      .positional("action", { choices: ["info", "prune"], demandOption: true })
-      .options({ days: { type: "number", default: 30, describe: "prune what was not used for so many days" } }),
-  handler: async ({ action, days }: { action: string; days: number }) => {
+      .positional("action", {
+        choices: ["info", "prune"],
+        describe: "where it is and how much, or remove what is old",
+        demandOption: true,
+      })
+      .options({
+        days: { type: "number", requiresArg: true, default: 30, describe: "prune what was not used for so many days" },
+      }),
+  handler: async ({ action, days }: { action: string; days: number | number[] }) => {
+    // What is not a number would remove everything.
+    if (typeof days !== "number" || !(days >= 0)) {
+      throw new SlimError("CONFIG", "is not a number of days", { where: "--days", hint: "0 removes everything" });
+    }
     const cache = new Cache(defaultCacheDir(process.env));
     if (action === "info") {
       const { files, bytes } = await cache.usage();

@@ -17,6 +17,9 @@ interface Module {
   readonly handler: (parsed: never) => Promise<void>;
 }
 
+/** An option that means nothing without a value. */
+export const valued = { type: "string", requiresArg: true } as const;
+
 /** A command, bound to its surroundings. */
 export type Command = (surroundings: Surroundings) => Module;
 

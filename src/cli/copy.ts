@@ -1,7 +1,7 @@
 import { parsePlatform } from "../image/platform.ts";
 import { openDestination, openStore } from "../store/open.ts";
 import { copy } from "../store/registry/index.ts";
-import { type Command, contextOf } from "./command.ts";
+import { type Command, contextOf, valued } from "./command.ts";
 import { printOutputs } from "./push.ts";
 import { type RegistryArguments, registryOptions, withRegistryOptions } from "./registry-options.ts";
 
@@ -17,7 +17,7 @@ export const copyCommand: Command = (surroundings) => ({
       })
       .positional("destination", { type: "string", describe: "the same", demandOption: true })
       .options({
-        platform: { type: "string", describe: "only the image for this platform" },
+        platform: { ...valued, describe: "only the image for this platform" },
         referrers: {
           type: "boolean",
           describe: "signatures and attestations must come along; --no-referrers leaves them",

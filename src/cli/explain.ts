@@ -6,7 +6,7 @@ import { parsePlatform } from "../image/platform.ts";
 import { Cache, defaultCacheDir } from "../layer/cache.ts";
 import { openStore } from "../store/open.ts";
 import { chooseImage } from "../store/registry/index.ts";
-import { type Command, contextOf, type Surroundings } from "./command.ts";
+import { type Command, contextOf, type Surroundings, valued } from "./command.ts";
 import { type RegistryArguments, registryOptions, withRegistryOptions } from "./registry-options.ts";
 import { formatBytes } from "./terminal.ts";
 
@@ -22,11 +22,8 @@ export const explainCommand: Command = (surroundings) => ({
       })
       .positional("path", { type: "string", describe: "absolute, in the image" })
       .options({
-        platform: { type: "string", describe: "of several, the image for this platform" },
-        "closure-file": {
-          type: "string",
-          describe: "what slim build --closure-file wrote, for images built elsewhere",
-        },
+        platform: { ...valued, describe: "of several, the image for this platform" },
+        "closure-file": { ...valued, describe: "what slim build --closure-file wrote, for images built elsewhere" },
         json: { type: "boolean", describe: "as JSON on stdout" },
       }),
   handler: async (parsed: Arguments) => {

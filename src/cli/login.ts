@@ -2,7 +2,7 @@ import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { SlimError } from "../base/error.ts";
 import { RegistryClient } from "../store/registry/index.ts";
-import { type Command, contextOf } from "./command.ts";
+import { type Command, contextOf, valued } from "./command.ts";
 import { type RegistryArguments, registryOptions, withRegistryOptions } from "./registry-options.ts";
 
 export const loginCommand: Command = (surroundings) => ({
@@ -12,7 +12,7 @@ export const loginCommand: Command = (surroundings) => ({
     withRegistryOptions(yargs)
       .positional("registry", { type: "string", describe: "for example ghcr.io", demandOption: true })
       .options({
-        username: { alias: "u", type: "string", describe: "user name" },
+        username: { alias: "u", ...valued, describe: "user name" },
         "password-stdin": { type: "boolean", describe: "read the password from stdin" },
       }),
   handler: async (parsed: RegistryArguments & { registry: string; username?: string; "password-stdin"?: boolean }) => {

@@ -1,5 +1,6 @@
 import { SlimError } from "../base/error.ts";
 import type { PlanCall } from "../resolve.ts";
+import { valued } from "./command.ts";
 
 /** What commands that look at a project are told about it. */
 export interface ProgramArguments {
@@ -27,17 +28,17 @@ export const pathPositional = {
 } as const;
 
 export const programOptions = {
-  platform: { type: "string", describe: "for example linux/amd64,linux/arm64" },
-  base: { type: "string", describe: "an image to build on; or debian, host or scratch for libraries alone" },
-  sysroot: { type: "string", describe: "a folder to take libraries from" },
-  package: { type: "string", describe: "a Debian package to add; repeatable" },
-  node: { type: "string", describe: 'a version, the path of a node binary, or "host"' },
-  entry: { type: "string", describe: "the app's first file, or a program of a package" },
-  mode: { choices: ["bundle", "files"], describe: "one artifact, or the traced files" },
-  include: { type: "string", describe: "glob of files to add; repeatable" },
-  exclude: { type: "string", describe: "glob of files, or a package, to leave out; repeatable" },
-  external: { type: "string", describe: "package that stays as files; repeatable" },
-  config: { type: "string", describe: "configuration file" },
+  platform: { ...valued, describe: "for example linux/amd64,linux/arm64" },
+  base: { ...valued, describe: "an image to build on; or debian, host or scratch for libraries alone" },
+  sysroot: { ...valued, describe: "a folder to take libraries from" },
+  package: { ...valued, describe: "a Debian package to add; repeatable" },
+  node: { ...valued, describe: 'a version, the path of a node binary, or "host"' },
+  entry: { ...valued, describe: "the app's first file, or a program of a package" },
+  mode: { choices: ["bundle", "files"], requiresArg: true, describe: "one artifact, or the traced files" },
+  include: { ...valued, describe: "glob of files to add; repeatable" },
+  exclude: { ...valued, describe: "glob of files, or a package, to leave out; repeatable" },
+  external: { ...valued, describe: "package that stays as files; repeatable" },
+  config: { ...valued, describe: "configuration file" },
   frozen: { type: "boolean", describe: "fail rather than change slim.lock" },
 } as const;
 

@@ -3,6 +3,7 @@ import type { Argv } from "yargs";
 import { ioError, SlimError } from "../base/error.ts";
 import { parseHost } from "../image/reference.ts";
 import type { RegistryOptions } from "../store/registry/index.ts";
+import { valued } from "./command.ts";
 import { type Many, many, single } from "./program.ts";
 
 /** What every command that talks to a registry can be told about it. */
@@ -16,17 +17,9 @@ export interface RegistryArguments {
 export function withRegistryOptions<T>(yargs: Argv<T>): Argv<T> {
   return yargs.options({
     insecure: { type: "boolean", describe: "plain HTTP and unchecked certificates" },
-    ca: { type: "string", requiresArg: true, describe: "a file of certificates to trust; repeatable" },
-    "registry-config": {
-      type: "string",
-      requiresArg: true,
-      describe: "a config.json or auth.json with the credentials",
-    },
-    mirror: {
-      type: "string",
-      requiresArg: true,
-      describe: "HOST=MIRROR: where to read a registry's images first; repeatable",
-    },
+    ca: { ...valued, describe: "a file of certificates to trust; repeatable" },
+    "registry-config": { ...valued, describe: "a config.json or auth.json with the credentials" },
+    mirror: { ...valued, describe: "HOST=MIRROR: where to read a registry's images first; repeatable" },
   }) as unknown as Argv<T>;
 }
 

@@ -1,5 +1,5 @@
 import yargs, { type CommandModule } from "yargs";
-import { SlimError } from "../base/error.ts";
+import { ioError, SlimError, systemCode } from "../base/error.ts";
 import { buildCommand, withEngine } from "./build.ts";
 import { cacheCommand } from "./cache.ts";
 import { copyCommand } from "./copy.ts";
@@ -22,8 +22,11 @@ const USAGE = 2;
 export async function run(args: readonly string[], version: string): Promise<void> {
   const terminal = new Terminal(args.includes("--verbose"));
   const interrupt = interruptible();
-  // A reader that went away, as `head` does, is no reason for a stack trace.
-  process.stdout.on("error", () => process.exit(FAILED));
+  process.stdout.on("error", (error) => {
+    // A reader that went away, as `head` does, needs no word.
+    if (systemCode(error) !== "EPIPE") terminal.error(ioError(error, "stdout", "write"));
+    process.exit(FAILED);
+  });
   const commands = [
     buildCommand,
     pushCommand,
@@ -39,11 +42,12 @@ export async function run(args: readonly string[], version: string): Promise<voi
     loginCommand,
     logoutCommand,
   ];
+  const modules = commands.map((command) => command({ terminal, signal: interrupt.signal }));
   const asksForHelp = args.includes("--help") || args.includes("-h");
   const parser = yargs([...withEngine(args)])
     .scriptName("slim")
     .usage("$0 <command>\n\nTurns a Node.js app or a binary into the smallest honest OCI image.")
-    .command(commands.map((command) => command({ terminal, signal: interrupt.signal })) as unknown as CommandModule[])
+    .command(modules as unknown as CommandModule[])
     .option("verbose", { type: "boolean", describe: "show where an error comes from", global: true })
     .demandCommand(1, "a command is needed")
     .recommendCommands()
@@ -55,15 +59,16 @@ export async function run(args: readonly string[], version: string): Promise<voi
     .wrap(asksForHelp ? Math.min(100, process.stdout.columns ?? 100) : null)
     .exitProcess(false)
     .fail((message, error) => {
-      // yargs calls this for its own complaints (a message), and for what a command throws (an error).
-      throw error ?? new UsageError(message);
+      // yargs calls this for its own complaints (a message, or an error of its own), and for what a command throws.
+      throw error === undefined || error.name === "YError" ? new UsageError(message ?? error?.message) : error;
     });
   try {
     await parser.parseAsync();
   } catch (error) {
     terminal.done();
     if (error instanceof UsageError) {
-      process.stderr.write(`slim: ${error.message.replace(/\s*\n\s*/g, " ")}; see slim --help\n`);
+      const named = modules.some(({ command }) => command.split(" ")[0] === args[0]) ? ` ${args[0]}` : "";
+      process.stderr.write(`slim: ${complaint(error.message, args)}; see slim${named} --help\n`);
       process.exitCode = USAGE;
     } else {
       terminal.error(error);
@@ -74,16 +79,32 @@ export async function run(args: readonly string[], version: string): Promise<voi
 
 class UsageError extends Error {}
 
-/** The first Ctrl-C or SIGTERM lets everything clean up; the second ends at once. */
+/** What yargs says, in a line; where it only guesses, also what was wrong. */
+function complaint(message: string, args: readonly string[]): string {
+  const line = message.replace(/\s*\n\s*/g, " ");
+  const guess = /^Did you mean (.+)\?$/.exec(line)?.[1];
+  const word = args.find((arg) => !arg.startsWith("-"));
+  return guess === undefined ? line : `there is no command ${word}, did you mean ${guess}?`;
+}
+
+/** Whoever hands a signal on, as npm does, sends what the terminal has sent already. */
+const ONCE_MS = 500;
+
+/** The first Ctrl-C or SIGTERM lets everything clean up; a later one ends at once. */
 function interruptible() {
   const controller = new AbortController();
   const state = { signal: controller.signal, exitCode: FAILED };
+  let first = 0;
   for (const [name, number] of [
     ["SIGINT", 2],
     ["SIGTERM", 15],
   ] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(128 + number);
+      if (controller.signal.aborted) {
+        if (performance.now() - first > ONCE_MS) process.exit(128 + number);
+        return;
+      }
+      first = performance.now();
       state.exitCode = 128 + number;
       controller.abort(name);
     });

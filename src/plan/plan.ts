@@ -92,7 +92,7 @@ function planCompression({ compression = "gzip", compressionLevel }: BuildOption
   const { usual, most } = levels[compression];
   const level = compressionLevel ?? usual;
   if (Number.isInteger(level) && level >= 1 && level <= most) return { compression, level };
-  throw new SlimError("CONFIG", `${level} is not a level of ${compression}`, {
+  throw new SlimError("CONFIG", `${Number.isNaN(level) ? "what is given" : level} is not a level of ${compression}`, {
     where: "--compression-level",
     hint: `1 to ${most}`,
   });
@@ -120,7 +120,14 @@ async function projectOf(
 async function binaryOf(text: string, cwd: string): Promise<ProgramFile> {
   const [, named, rest = text] = /^([a-z0-9]+\/[a-z0-9_]+(?:\/v[0-9]+)?)=(.+)$/.exec(text) ?? [];
   const file = path.resolve(cwd, rest);
-  if (!(await statOrUndefined(file))?.isFile()) throw new SlimError("NOT_FOUND", "no such file", { where: rest });
+  const found = await statOrUndefined(file);
+  if (found === undefined) throw new SlimError("NOT_FOUND", "no such file", { where: rest });
+  if (!found.isFile()) {
+    throw new SlimError("CONFIG", "is not a file", {
+      where: rest,
+      hint: "of several paths each is a program, for a platform of its own; a folder is given alone",
+    });
+  }
   const platform = named === undefined ? undefined : parsePlatform(named);
   const actual = await elfPlatform(file);
   if (platform !== undefined && !isSameMachine(platform, actual)) {
@@ -169,8 +176,7 @@ function refuseOptions(options: BuildOptions, names: readonly (keyof BuildOption
   const isGiven = (value: unknown) =>
     value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
   const given = names.find((name) => isGiven(options[name]));
-  if (given !== undefined)
-    throw new SlimError("CONFIG", `--${given} means nothing here: ${why}`, { where: `--${given}` });
+  if (given !== undefined) throw new SlimError("CONFIG", `means nothing here: ${why}`, { where: `--${given}` });
 }
 
 /** @throws SlimError `CONFIG` */
@@ -222,6 +228,7 @@ async function planNode(
   if (options.bare) {
     throw new SlimError("CONFIG", "a Node.js app cannot be bare: it needs its runtime", { where: "--bare" });
   }
+  refuseOptions(options, ["trim"], "this is a Node.js app, whose runtime is always cut");
   const { folder, manifest } = project;
   const entry = await findEntry(project, options.entry);
   const root = await findRoot(folder, manifest);
@@ -324,7 +331,10 @@ function notFor(name: string, all: readonly { readonly platform: Platform; reado
 async function elfPlatform(file: string): Promise<Platform> {
   const { platform, linkage } = await withFile(file, (reader) => parseElf(reader, file));
   if (platform === undefined)
-    throw new SlimError("ELF", "is for a machine that no image platform names", { where: file });
+    throw new SlimError("ELF", "is for a machine or a system that no image platform names", {
+      where: file,
+      hint: "build it for Linux",
+    });
   if (linkage === "library" || linkage === "other") {
     throw new SlimError("ELF", "is not a program", {
       where: file,

@@ -3,11 +3,12 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import test, { type ExecutionContext } from "ava";
+import { Cache } from "../../src/layer/cache.ts";
 import { closedNetwork } from "../support/closed-network.ts";
 import { DebianArchive } from "../support/debian-archive.ts";
 import { esbuildBinary } from "../support/esbuild-binary.ts";
 import { copyCache, listing, lockedProject, workFolder, writeProject } from "../support/project.ts";
-import { type SlimOptions, slim, slimBuild } from "../support/slim.ts";
+import { checkout, type SlimOptions, slim, slimBuild } from "../support/slim.ts";
 import { TamperingMirror } from "../support/tampering-mirror.ts";
 
 const run = promisify(execFile);
@@ -314,13 +315,42 @@ test("the network gone", async (t) => {
   );
 });
 
-test("wrong usage is exit code 2, with one line", async (t) => {
-  for (const args of [["build", "--colour"], ["bulid"], [], ["build", "--format", "zip"], ["inspect"]]) {
+test("wrong usage is exit code 2, with one line that names the help that helps", async (t) => {
+  const wrong: [string[], RegExp][] = [
+    [["build", "--colour"], /^slim: .*colour; see slim build --help\n$/],
+    [["bulid"], /^slim: there is no command bulid, did you mean build\?; see slim --help\n$/],
+    [[], /^slim: .+; see slim --help\n$/],
+    [["build", "--format", "zip"], /^slim: .+; see slim build --help\n$/],
+    [["inspect"], /^slim: .+; see slim inspect --help\n$/],
+    [["build", "-o"], /^slim: .+ following: o; see slim build --help\n$/],
+    [["build", "--cmd", "--env", "A=B"], /^slim: .+ following: cmd; see slim build --help\n$/],
+  ];
+  for (const [args, line] of wrong) {
     const { code, stdout, stderr } = await slim(args, { cwd: work });
     t.is(code, 2, `${args.join(" ")}: ${stderr}`);
     t.is(stdout, "");
-    t.regex(stderr, /^slim: .+; see slim --help\n$/);
+    t.regex(stderr, line);
   }
+});
+
+test("a cache is not emptied by a mistake", async (t) => {
+  const cache = path.join(work, "kept-cache");
+  await new Cache(cache).put("kind", "key", 1);
+  for (const days of [["x"], ["--days=-1"], ["1", "--days", "2"]]) {
+    const args = days[0]?.startsWith("--") ? days : ["--days", ...days];
+    const { code, stderr } = await slim(["cache", "prune", ...args], { env: { SLIM_CACHE_DIR: cache } });
+    t.is(code, 1);
+    t.is(stderr, "error: --days: is not a number of days (0 removes everything)\n");
+  }
+  t.is((await listing(cache)).filter((name) => name.endsWith(".json")).length, 1);
+});
+
+root("output that cannot be written is an error, but for a reader that has gone", async (t) => {
+  const cli = `${process.execPath} ${path.join(checkout, "dist/cli.js")} init --help`;
+  const full = await run("sh", ["-c", `${cli} > /dev/full; echo $?`]);
+  t.is(full.stdout, "1\n");
+  t.regex(full.stderr, /^error: stdout: cannot write: no space left on the device .+\n$/);
+  t.is((await run("sh", ["-c", `${cli} | true`])).stderr, "");
 });
 
 test("a stack trace is shown with --verbose alone", async (t) => {

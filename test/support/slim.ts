@@ -54,7 +54,8 @@ async function start(args: readonly string[], options: SlimOptions): Promise<Sli
   // Who does not read has no use for it.
   child.stdin.on("error", () => {});
   child.stdin.end(input);
-  options.interrupt?.then(() => child.kill("SIGINT"));
+  // npm hands on what the terminal has sent already: twice.
+  options.interrupt?.then(() => [child.kill("SIGINT"), child.kill("SIGINT")]);
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
