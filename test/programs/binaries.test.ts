@@ -446,6 +446,6 @@ test.serial("options of Node.js apps are refused for binaries and packages", asy
   compile(folder, ["gcc", "-o", "program", "a.c"]);
   const refused = (call: object) =>
     failsWith(t, "CONFIG", () => build({ cwd: folder, cacheDir, dryRun: true, ...call }));
-  t.regex(await refused({ path: "program", external: ["x"] }), /--external means nothing here: this is a binary/);
-  t.regex(await refused({ packages: ["jq"], entry: "/usr/bin/jq", mode: "files" }), /--mode means nothing here/);
+  t.regex(await refused({ path: "program", external: ["x"] }), /--external: means nothing here: this is a binary/);
+  t.regex(await refused({ packages: ["jq"], entry: "/usr/bin/jq", mode: "files" }), /--mode: means nothing here/);
 });
