@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Response } from "node-fetch";
 import { aborted, type Context, throwIfAborted } from "./context.ts";
@@ -29,8 +30,9 @@ export async function download<T>(
   for (let attempt = 1; ; attempt += 1) {
     throwIfAborted(context.signal);
     const stall = new Stall(context.signal);
+    let response: Response | undefined;
     try {
-      const response = await fetch(url, { agent, signal: stall.signal, redirect: "follow", follow: 5 });
+      response = await fetch(url, { agent, signal: stall.signal, redirect: "follow", follow: 5 });
       if (!response.ok) throw refusal(url, response);
       context.report({ type: "fetch", what: redactUrl(url), bytes: Number(response.headers.get("content-length")) });
       return await use(stall.watch(response.body as unknown as AsyncIterable<Uint8Array>));
@@ -42,6 +44,8 @@ export async function download<T>(
       await sleep(200 * 2 ** attempt * (0.5 + Math.random()), undefined, { signal: context.signal }).catch(() => {});
     } finally {
       stall.stop();
+      // A body that nobody has read, or not to its end, keeps its connection, and so the process.
+      (response?.body as Readable | undefined)?.destroy();
     }
   }
 }

@@ -71,7 +71,11 @@ export class Cache {
     const text = JSON.stringify(value);
     const record = `${digestOf(text)}\n${text}`;
     const file = this.#recordPath(kind, key);
-    await this.#write(() => writeAtomically(file, (handle) => handle.writeFile(record), "write the cache"));
+    const written = this.#write(() => writeAtomically(file, (handle) => handle.writeFile(record), "write the cache"));
+    await written.catch((error: unknown) => {
+      // A record saves work and no more: of a cache that may only be read, it is made again next time.
+      if (!(error instanceof SlimError) || !isForbidden(error.cause)) throw error;
+    });
   }
 
   /**
@@ -150,10 +154,17 @@ export class Cache {
       }
       return await use(file);
     } catch (error) {
-      throw ioError(error, this.dir, "write the cache");
+      throw this.#notWritten(error);
     } finally {
       await rm(file, { force: true }).catch(() => {});
     }
+  }
+
+  #notWritten(error: unknown): SlimError {
+    const failure = ioError(error, this.dir, "write the cache");
+    if (!isForbidden(error)) return failure;
+    const { code, message, where, cause } = failure;
+    return new SlimError(code, message, { where, cause, hint: "SLIM_CACHE_DIR names another folder" });
   }
 
   #temporary(): string {
@@ -190,7 +201,7 @@ export class Cache {
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => {});
       // What the source throws is its own affair: a broken connection, say, that can be tried again.
-      throw failed.has(error) ? error : ioError(error, this.dir, "write the cache");
+      throw failed.has(error) ? error : this.#notWritten(error);
     }
   }
 
@@ -251,6 +262,10 @@ export class Cache {
   #recordPath(kind: string, key: string): string {
     return path.join(this.dir, "records", kind, `${splitDigest(digestOf(key)).hex}.json`);
   }
+}
+
+function isForbidden(error: unknown): boolean {
+  return ["EACCES", "EPERM", "EROFS"].includes(systemCode(error) ?? "");
 }
 
 async function* tee(

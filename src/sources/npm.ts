@@ -177,6 +177,15 @@ function npmError(what: string, error: unknown): SlimError {
   if (code === "E404" || code === "ETARGET") {
     return new SlimError("NOT_FOUND", "the registry does not have it", { where, cause: error });
   }
+  // What the file system says: `EACCES: permission denied, mkdir '/nonexistent'`. Nothing but npm's cache is written.
+  const refused = /\bE[A-Z]+: ([^:]+, [a-z]+(?: '.*')?)$/.exec(error instanceof Error ? error.message : "")?.[1];
+  if (refused !== undefined) {
+    return new SlimError("IO", `npm's cache cannot be used: ${refused}`, {
+      where,
+      cause: error,
+      hint: "npm_config_cache names another folder",
+    });
+  }
   const reason = code || (error instanceof Error ? error.message : String(error));
   return new SlimError("NETWORK", `cannot be fetched: ${reason}`, {
     where,

@@ -214,6 +214,22 @@ test("an output folder that is not a folder, or holds something else", async (t)
   await fails(t, [], /^error: \S+full: cannot write: .+\n$/, { ...project, output: full });
 });
 
+root("a cache that may only be read gives what it has", async (t) => {
+  const { file } = await esbuildBinary("x64");
+  const cache = path.join(work, "read-only-cache");
+  const project = { ...(await app(t, {})), env: { SLIM_CACHE_DIR: cache } };
+  const { digest } = await slimBuild([file, "--bare"], project);
+  await run("mount", ["--bind", cache, cache]);
+  try {
+    await run("mount", ["-o", "remount,bind,ro", cache]);
+    t.is((await slimBuild([file, "--bare"], project)).digest, digest);
+    const line = /^error: \S+read-only-cache: cannot write the cache: read-only file system \(SLIM_CACHE_DIR .+\)\n$/;
+    await fails(t, [file, "--bare", "--compression-level", "1"], line, project);
+  } finally {
+    await run("umount", [cache]);
+  }
+});
+
 root("a full disk, under the output and under the cache", async (t) => {
   const { file } = await esbuildBinary("x64");
   const folder = path.join(work, "small");
