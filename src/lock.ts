@@ -31,6 +31,9 @@ async function lockWith(context: Context, cache: Cache, call: LockCall): Promise
   const { update = false, allowOlder = false } = call;
   const planned = await planLocked(context, call);
   const forget = update === true ? "all" : update === false ? [] : update;
+  if (planned.frozen && forget.length > 0) {
+    throw new SlimError("CONFIG", "a lock that is frozen cannot be updated", { where: "--frozen" });
+  }
   const { sources } = await resolve(context, cache, planned, { allowOlder, forget, registry: call.registry });
   const changes = lockChanges(sources.before, sources.lock);
   const older = allowOlder ? [] : changes.filter(isOlder);

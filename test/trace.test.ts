@@ -90,7 +90,7 @@ for (const line of ["20", "22", "24", "26"]) {
     t.is(ran.stdout, 'one driver A B worker text child text esm {"a":1}\n', ran.stderr);
     t.is(ran.code, 7);
     t.deepEqual(files, expected);
-    t.regex(ran.stderr, /2 files are left out, .*: node_modules\/tool\/index\.js, test\/fixture\.txt\n/);
+    t.regex(ran.stderr, /2 files left out, .*: node_modules\/tool\/index\.js, test\/fixture\.txt\n/);
   });
 }
 

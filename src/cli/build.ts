@@ -15,7 +15,7 @@ import {
 } from "./program.ts";
 import { outputLine } from "./push.ts";
 import { type RegistryArguments, registryOptions, withRegistryOptions } from "./registry-options.ts";
-import { formatBytes, type Terminal } from "./terminal.ts";
+import { counted, formatBytes, type Terminal } from "./terminal.ts";
 
 const anyEngine = "auto";
 
@@ -173,14 +173,19 @@ function summarise(terminal: Terminal, { platforms, timings, outputs }: BuildRes
     const below = layers.filter(({ name, digest }) => name === digest);
     if (base !== undefined && below.length > 0) {
       const bytes = below.reduce((sum, layer) => sum + layer.size, 0);
-      terminal.note(`base  ${formatBytes(bytes).padStart(9)}  ${below.length} layers of ${base.name}@${base.digest}`);
+      terminal.note(
+        `base  ${formatBytes(bytes).padStart(9)}  ${counted(below.length, "layer")} of ${base.name}@${base.digest}`,
+      );
     }
     for (const layer of layers.filter((one) => !below.includes(one))) {
       const cached = layer.cached ? ", cached" : "";
-      terminal.note(`${layer.name.padEnd(5)} ${formatBytes(layer.size).padStart(9)}  ${layer.files} files${cached}`);
+      terminal.note(
+        `${layer.name.padEnd(5)} ${formatBytes(layer.size).padStart(9)}  ${counted(layer.files, "file")}${cached}`,
+      );
     }
     const packed = size === undefined ? "" : `${formatBytes(size)} packed, `;
-    terminal.note(`${platform}  ${packed}${formatBytes(unpackedSize)} unpacked, ${timings.total} ms`);
+    const time = platform === platforms.at(-1)?.platform ? `, ${timings.total} ms` : "";
+    terminal.note(`${platform}  ${packed}${formatBytes(unpackedSize)} unpacked${time}`);
   }
   for (const output of outputs) {
     if (output.type === "registry" || output.type === "engine") terminal.note(outputLine(output));

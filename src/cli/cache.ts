@@ -1,7 +1,7 @@
 import { SlimError } from "../base/error.ts";
 import { Cache, defaultCacheDir } from "../layer/cache.ts";
 import type { Command } from "./command.ts";
-import { formatBytes } from "./terminal.ts";
+import { counted, formatBytes } from "./terminal.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
 
@@ -26,10 +26,10 @@ export const cacheCommand: Command = () => ({
     const cache = new Cache(defaultCacheDir(process.env));
     if (action === "info") {
       const { files, bytes } = await cache.usage();
-      process.stdout.write(`${cache.dir}: ${files} files, ${formatBytes(bytes)}\n`);
+      process.stdout.write(`${cache.dir}: ${counted(files, "file")}, ${formatBytes(bytes)}\n`);
     } else {
       const { files, bytes } = await cache.prune(days * DAY, Date.now());
-      process.stdout.write(`removed ${files} files, ${formatBytes(bytes)}\n`);
+      process.stdout.write(`removed ${counted(files, "file")}, ${formatBytes(bytes)}\n`);
     }
   },
 });

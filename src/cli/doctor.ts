@@ -6,7 +6,7 @@ import { answeringEngines } from "../store/engine.ts";
 import { type Diagnosis, listLogins, RegistryClient, type RegistryOptions } from "../store/registry/index.ts";
 import { type Command, contextOf } from "./command.ts";
 import { type RegistryArguments, registryOptions, withRegistryOptions } from "./registry-options.ts";
-import { formatBytes } from "./terminal.ts";
+import { counted, formatBytes } from "./terminal.ts";
 
 export const doctorCommand: Command = (surroundings) => ({
   command: "doctor [ref]",
@@ -47,7 +47,7 @@ async function describeMachine(context: Context, options: RegistryOptions): Prom
   );
   return {
     node: `${process.version} ${process.platform}/${process.arch}`,
-    cache: `${cache.dir}: ${files} files, ${formatBytes(bytes)}`,
+    cache: `${cache.dir}: ${counted(files, "file")}, ${formatBytes(bytes)}`,
     debian: mirror,
     engines: (await answeringEngines(context)).join(", ") || "none answers",
     credentials: await listLogins(context, options).then(

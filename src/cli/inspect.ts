@@ -60,8 +60,10 @@ function format({ digest, mediaType, platforms }: Inspected): string {
   const lines = [`${digest}  ${mediaType}`];
   for (const { platform, size, config, layers, components } of platforms) {
     lines.push("", `${platform}  ${formatBytes(size)}`);
-    for (const layer of layers)
-      lines.push(`  ${layer.name.padEnd(6)} ${formatBytes(layer.size).padStart(9)}  ${layer.digest}`);
+    for (const layer of layers) {
+      const name = layer.name === layer.digest ? "" : layer.name;
+      lines.push(`  ${name.padEnd(6)} ${formatBytes(layer.size).padStart(9)}  ${layer.digest}`);
+    }
     for (const [name, value] of Object.entries(config ?? {})) lines.push(`  ${name}: ${JSON.stringify(value)}`);
     for (const { purl } of components) lines.push(`  ${purl}`);
   }

@@ -3,7 +3,7 @@ import { copy, RegistryClient } from "../store/registry/index.ts";
 import type { Output } from "../store/types.ts";
 import { type Command, contextOf } from "./command.ts";
 import { type RegistryArguments, registryOptions, withRegistryOptions } from "./registry-options.ts";
-import { formatBytes, type Terminal } from "./terminal.ts";
+import { counted, formatBytes, type Terminal } from "./terminal.ts";
 
 export const pushCommand: Command = (surroundings) => ({
   command: "push <path> <refs..>",
@@ -47,7 +47,7 @@ export function outputLine(output: Extract<Output, { type: "registry" | "engine"
   if (output.type === "engine") {
     return `${output.refs.join(", ")}: loaded into ${output.engine} (${formatBytes(output.sentBytes)} sent)`;
   }
-  const { ref, uploadedBlobs, uploadedBytes, mountedBlobs, skippedBlobs } = output;
-  const sent = `${uploadedBlobs} blobs sent (${formatBytes(uploadedBytes)})`;
-  return `${ref}: ${sent}, ${mountedBlobs} mounted, ${skippedBlobs} already there`;
+  const { ref, tags, uploadedBlobs, uploadedBytes, mountedBlobs, skippedBlobs } = output;
+  const sent = `${counted(uploadedBlobs, "blob")} sent (${formatBytes(uploadedBytes)})`;
+  return `${[ref, ...tags.slice(1)].join(", ")}: ${sent}, ${mountedBlobs} mounted, ${skippedBlobs} already there`;
 }

@@ -70,6 +70,11 @@ function progressText(event: ProgressEvent): string {
   }
 }
 
+/** `1 file`, `2 files`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
 /** Bytes for people: `43.1 MB`, by powers of 1000 as registries and disks count. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;

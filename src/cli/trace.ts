@@ -2,6 +2,7 @@ import { SlimError } from "../base/error.ts";
 import { trace } from "../trace.ts";
 import type { Command } from "./command.ts";
 import { type ProgramArguments, pathPositional, programOf, programOptions } from "./program.ts";
+import { counted } from "./terminal.ts";
 
 const { config, entry, exclude, external, include } = programOptions;
 
@@ -25,7 +26,7 @@ export const traceCommand: Command = ({ terminal, signal }) => ({
     if (length > 0) {
       const some = result.leftOut.slice(0, 3).join(", ");
       terminal.note(
-        `${length} files are left out, opened by what is not in the image: ${some}${length > 3 ? ", ..." : ""}`,
+        `${counted(length, "file")} left out, opened by what is not in the image: ${some}${length > 3 ? ", ..." : ""}`,
       );
     }
     const said = result.added.length === 0 ? "the run opened nothing that a build would not have" : result.traceFile;

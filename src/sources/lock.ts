@@ -39,6 +39,13 @@ export async function readLock(file: string): Promise<Lock | undefined> {
   try {
     lock = JSON.parse(text) as Partial<Lock> | null;
   } catch (cause) {
+    if (/^<{7} /m.test(text)) {
+      throw new SlimError("LOCK", "has conflicts of a merge", {
+        where: file,
+        cause,
+        hint: "take either side, and run slim lock, which adds what it lacks",
+      });
+    }
     throw new SlimError("LOCK", "is not JSON", { where: file, cause, hint: "restore it, or delete it to lock anew" });
   }
   if (lock?.lockVersion !== 1) {
@@ -162,7 +169,7 @@ function factsOf(lock: Lock | undefined): Map<string, Fact> {
   const facts: Fact[] = [
     ...entries(bases ?? {}).map(([name, value]): Fact => ({ kind: "base", name: `base ${name}`, value })),
     ...entries(debian?.dates ?? {}).map(([name, value]): Fact => ({ kind: "date", name, value })),
-    ...byArchitecture("library", debian?.libraries ?? {}, (owner) => owner ?? "nobody"),
+    ...byArchitecture("library", debian?.libraries ?? {}, (owner) => owner ?? "in no package"),
     ...entries(node?.requests ?? {}).map(([name, value]): Fact => ({ kind: "node", name: `node ${name}`, value })),
     ...entries(packages ?? {}).map(([name, value]): Fact => ({ kind: "npm", name, value })),
     ...byArchitecture("package", debian?.packages ?? {}, ({ version }) => version),

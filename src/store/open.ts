@@ -88,7 +88,8 @@ function checkNamed(text: string): void {
   }
   const [, theirs = "", rest] = /^([a-z-]+):(.+)$/.exec(text) ?? [];
   const ours = skopeos.get(theirs);
-  if (ours !== undefined) throw new SlimError("CONFIG", "is skopeo's word", { where: text, hint: `${ours}:${rest}` });
+  if (ours !== undefined)
+    throw new SlimError("CONFIG", "is skopeo's word", { where: text, hint: `slim's is ${ours}:${rest}` });
 }
 
 const schemed = /^(oci|archive):(.+)$/;

@@ -14,6 +14,7 @@ export type Output =
   | {
       readonly type: "registry";
       readonly ref: string;
+      readonly tags: readonly string[];
       readonly digest: string;
       readonly uploadedBytes: number;
       readonly uploadedBlobs: number;

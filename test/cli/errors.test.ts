@@ -169,6 +169,8 @@ test("a configuration with an option that slim does not know", async (t) => {
 test("a lock that is damaged", async (t) => {
   const cwd = await writeProject(path.join(work, "damaged-lock"), { "index.js": "", "slim.lock": "{" });
   await fails(t, [], /^error: \S+slim\.lock: is not JSON \(.+\)\n$/, { cwd });
+  await writeFile(path.join(cwd, "slim.lock"), "{\n<<<<<<< ours\n=======\n>>>>>>> theirs\n}\n");
+  await fails(t, [], /^error: \S+slim\.lock: has conflicts of a merge \(.+\)\n$/, { cwd });
 });
 
 root("a lock that cannot be written, before anything else is", async (t) => {

@@ -65,7 +65,7 @@ async function signedText(text: string, { keys, now, where }: Expected): Promise
     throw new SlimError("INTEGRITY", `has no good signature of Debian: ${reasonOf(error)}`, {
       where,
       cause: error,
-      hint: "use another mirror, or a newer slim if Debian has new keys",
+      hint: "use another mirror, or a newer slim if Debian has new keys; is the clock of this machine right?",
     });
   }
 }

@@ -232,7 +232,7 @@ export class RegistryClient implements Store {
           mountFrom: mountable(options.mountFrom ?? [], first),
           parallel: this.#options.parallel ?? PARALLEL,
         });
-        outputs.push({ type: "registry", ref: formatReference(first), digest, ...counts });
+        outputs.push({ type: "registry", ref: formatReference(first), tags, digest, ...counts });
       }
     } catch (error) {
       const done = outputs.map(({ ref }) => `${ref} has ${digest}`);
@@ -254,7 +254,11 @@ export class RegistryClient implements Store {
         context.report({ type: "warning", message: `the mirror ${mirror} is passed over: ${error.toLine()}` });
       }
     }
-    return read(this.#repository(context, reference, "pull"));
+    try {
+      return await read(this.#repository(context, reference, "pull"));
+    } catch (error) {
+      throw unreached(error, reference);
+    }
   }
 
   #repository(
@@ -284,6 +288,13 @@ function artifactTree({ artifactType, blobs, annotations }: Attachment, subject:
   const bytes = Buffer.from(JSON.stringify(content));
   const descriptor = { mediaType: mediaTypes.manifest, digest: digestOf(bytes), size: bytes.length };
   return { descriptor, bytes, content, blobs: [...layers, empty], children: [] };
+}
+
+/** A name that was meant otherwise, for a file say, is shown as what it was taken for. */
+function unreached(error: unknown, reference: Reference): unknown {
+  if (!(error instanceof SlimError) || error.code !== "NETWORK") return error;
+  const { code, message, hint, cause } = error;
+  return new SlimError(code, message, { where: `${formatReference(reference)}: ${error.where}`, hint, cause });
 }
 
 /** Who has just typed a password is not told to log in. */

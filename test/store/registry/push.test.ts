@@ -57,6 +57,7 @@ test("a first push sends everything, the tag last", async (t) => {
     t.deepEqual(output, {
       type: "registry",
       ref: `${registry.host}/a/b:1`,
+      tags: ["1"],
       digest: image.descriptor.digest,
       uploadedBytes: sent,
       uploadedBlobs: 3,
