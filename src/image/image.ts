@@ -80,6 +80,15 @@ export function imagesOf(artifact: Image | ImageIndex): readonly Image[] {
   return artifact.kind === "image" ? [artifact] : artifact.images;
 }
 
+/** The names that slim wrote into the history of layers; the digests of others. */
+export function namesOfLayers({ layers }: Manifest, { history }: ImageConfig): readonly string[] {
+  const made = (Array.isArray(history) ? history : []).filter((entry) => entry?.empty_layer !== true);
+  return layers.map(({ digest }, index) => {
+    const by = made.length === layers.length ? made[index]?.created_by : undefined;
+    return /^slim: ([a-z]+)$/.exec(`${by}`)?.[1] ?? digest;
+  });
+}
+
 /** A record with its keys in one order, so that the same content is the same bytes. */
 export function sorted(record: Annotations): Annotations {
   return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));

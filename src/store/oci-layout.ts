@@ -1,6 +1,6 @@
 import { SlimError } from "../base/error.ts";
 import { type Digest, splitDigest, verified } from "../image/digest.ts";
-import { imagesOf } from "../image/image.ts";
+import { imagesOf, namesOfLayers } from "../image/image.ts";
 import { checkBytes, isIndexType, MAX_JSON, parseConfig, parseManifestOrIndex } from "../image/parse.ts";
 import { formatReference, isSameName, parseReference } from "../image/reference.ts";
 import { type Artifact, type Blob, type Descriptor, type Image, type Layer, mediaTypes } from "../image/types.ts";
@@ -124,18 +124,12 @@ async function readImage(files: LayoutFiles, descriptor: Descriptor): Promise<Im
   if (config.rootfs.diff_ids.length !== manifest.layers.length) {
     throw new SlimError("INVALID", "the config does not have one diff_id for each layer", { where });
   }
-  const created = config.history?.filter((entry) => entry.empty_layer !== true) ?? [];
+  const names = namesOfLayers(manifest, config);
   const layers = manifest.layers.map((layer, index): Layer => {
-    const name = created.length === manifest.layers.length ? layerName(created[index]?.created_by) : undefined;
     const diffId = config.rootfs.diff_ids[index] as Digest;
-    return { ...blobOf(files, layer), name: name ?? layer.digest, diffId };
+    return { ...blobOf(files, layer), name: names[index] as string, diffId };
   });
   return { kind: "image", descriptor, bytes, manifest, config, configBlob: blobOf(files, manifest.config), layers };
-}
-
-/** The name that slim wrote into a layer's history. */
-function layerName(createdBy: string | undefined): string | undefined {
-  return createdBy?.match(/^slim: ([a-z]+)$/)?.[1];
 }
 
 function blobOf(files: LayoutFiles, descriptor: Descriptor): Blob {

@@ -138,6 +138,7 @@ real("push, copy, inspect and doctor", async (t) => {
 
   t.is(JSON.parse(succeeded(t, await slim(["inspect", ref, "--json"])).stdout).digest, digest);
   t.regex(succeeded(t, await slim(["inspect", ref])).stdout, /^ +Entrypoint: \["\/app\/esbuild"\]$/m);
+  t.regex(succeeded(t, await slim(["inspect", ref])).stdout, /^ +app +\d\S* [kM]?B +sha256:/m);
 
   const doctor = succeeded(t, await slim(["doctor", ref]));
   t.regex(doctor.stdout, /^credentials +none: anonymous$/m);

@@ -1,5 +1,6 @@
 import { SlimError } from "../../base/error.ts";
 import { type Digest, digestOf, isDigest } from "../../image/digest.ts";
+import { namesOfLayers } from "../../image/image.ts";
 import {
   type Artifact,
   type Blob,
@@ -129,9 +130,10 @@ export function imageOf(tree: Tree, configBytes: Uint8Array | undefined, where: 
   const manifest = tree.content as Manifest;
   const configBlob = tree.blobs.at(-1) as Blob;
   const config = configBytes === undefined ? noConfig(manifest) : parseConfig(configBytes, manifest, where);
-  const layers = manifest.layers.map((layer, index): Layer => {
+  const names = namesOfLayers(manifest, config);
+  const layers = manifest.layers.map((_, index): Layer => {
     const blob = tree.blobs[index] as Blob;
-    return { ...blob, name: layer.digest, diffId: config.rootfs.diff_ids[index] as Digest };
+    return { ...blob, name: names[index] as string, diffId: config.rootfs.diff_ids[index] as Digest };
   });
   return { kind: "image", descriptor, bytes, manifest, config, configBlob, layers };
 }
