@@ -2,7 +2,7 @@ import { SlimError } from "../base/error.ts";
 import { writeAtomically } from "../base/files.ts";
 import { type BuildCall, type BuildResult, build } from "../build.ts";
 import { type EngineName, engineNames } from "../store/engine.ts";
-import { type Command, valued } from "./command.ts";
+import { type Command, grouped, valued } from "./command.ts";
 import {
   defined,
   type Many,
@@ -25,37 +25,49 @@ export function withEngine(args: readonly string[]): readonly string[] {
   return args.map((arg, index) => (arg === "--load" && !isEngine(args[index + 1]) ? `--load=${anyEngine}` : arg));
 }
 
+const contentOptions = {
+  bare: { type: "boolean", describe: "a binary alone, nothing around it" },
+  trim: { type: "boolean", describe: "cut symbols and debug information off a binary" },
+  sourcemap: { type: "boolean", describe: "ship source maps" },
+  compression: { choices: ["gzip", "zstd"], requiresArg: true, describe: "of the layers" },
+  "compression-level": { type: "number", requiresArg: true, describe: "1 to 9 for gzip, 1 to 19 for zstd" },
+  strict: { type: "boolean", describe: "warnings fail the build" },
+} as const;
+
+const runOptions = {
+  cmd: { ...valued, describe: "argument after the entrypoint, or a JSON array; repeatable" },
+  env: { ...valued, describe: "NAME=VALUE; repeatable" },
+  user: { ...valued, describe: "account the program runs as" },
+  workdir: { ...valued, describe: "folder the program starts in" },
+  expose: { ...valued, describe: "port; repeatable" },
+  label: { ...valued, describe: "NAME=VALUE; repeatable" },
+  annotation: { ...valued, describe: "NAME=VALUE; repeatable" },
+} as const;
+
+const outputOptions = {
+  output: { alias: "o", ...valued, describe: 'a file ("-" is stdout); with --format oci-layout, a folder' },
+  format: { choices: ["archive", "oci-layout"], requiresArg: true, describe: "one file, the default, or a folder" },
+  tag: { alias: "t", ...valued, describe: "name of the image, for example ghcr.io/me/app:1; repeatable" },
+  push: { type: "boolean", describe: "push every tag" },
+  load: { choices: [anyEngine, ...engineNames], describe: "hand the image to a container engine" },
+  "dry-run": { type: "boolean", describe: "plan and closure only, nothing is written" },
+  json: { type: "boolean", describe: "the result as JSON on stdout" },
+  "closure-file": { ...valued, describe: "why each file is there, for slim explain" },
+  "metadata-file": { ...valued, describe: "the result as JSON into a file" },
+} as const;
+
 export const buildCommand: Command = ({ terminal, signal }) => ({
   command: "build [path..]",
   describe: "Build an image of a Node.js app or a binary",
   builder: (yargs) =>
-    withRegistryOptions(yargs)
-      .positional("path", pathPositional)
-      .options({
-        ...programOptions,
-        output: { alias: "o", ...valued, describe: 'an image file ("-" is stdout), or a folder' },
-        format: { choices: ["archive", "oci-layout"], requiresArg: true, describe: "form of the output" },
-        tag: { alias: "t", ...valued, describe: "name of the image; repeatable" },
-        push: { type: "boolean", describe: "push every tag" },
-        load: { choices: [anyEngine, ...engineNames], describe: "hand the image to a container engine" },
-        cmd: { ...valued, describe: "argument after the entrypoint, or a JSON array; repeatable" },
-        env: { ...valued, describe: "NAME=VALUE; repeatable" },
-        user: { ...valued, describe: "account the program runs as" },
-        workdir: { ...valued, describe: "folder the program starts in" },
-        expose: { ...valued, describe: "port; repeatable" },
-        label: { ...valued, describe: "NAME=VALUE; repeatable" },
-        annotation: { ...valued, describe: "NAME=VALUE; repeatable" },
-        bare: { type: "boolean", describe: "a binary alone, nothing around it" },
-        trim: { type: "boolean", describe: "cut symbols and debug information off a binary" },
-        sourcemap: { type: "boolean", describe: "ship source maps" },
-        compression: { choices: ["gzip", "zstd"], requiresArg: true, describe: "of the layers" },
-        "compression-level": { type: "number", requiresArg: true, describe: "1 to 9 for gzip, 1 to 19 for zstd" },
-        strict: { type: "boolean", describe: "warnings fail the build" },
-        "dry-run": { type: "boolean", describe: "plan and closure only, nothing is written" },
-        json: { type: "boolean", describe: "the result as JSON on stdout" },
-        "closure-file": { ...valued, describe: "why each file is there, for slim explain" },
-        "metadata-file": { ...valued, describe: "the result as JSON into a file" },
-      }),
+    withRegistryOptions(
+      yargs
+        .positional("path", pathPositional)
+        .options(grouped("What is built:", { ...programOptions, ...contentOptions }))
+        .options(grouped("How it is run:", runOptions))
+        .options(grouped("Where it goes:", outputOptions)),
+      "Registries:",
+    ),
   handler: async (parsed: Arguments) => {
     const toStdout = isStdout(parsed.output);
     if (toStdout && parsed.json) {

@@ -20,6 +20,11 @@ interface Module {
 /** An option that means nothing without a value. */
 export const valued = { type: "string", requiresArg: true } as const;
 
+/** Options under a heading of their own in the help. */
+export function grouped<T extends Readonly<Record<string, object>>>(group: string, options: T): T {
+  return Object.fromEntries(Object.entries(options).map(([name, option]) => [name, { ...option, group }])) as T;
+}
+
 /** A command, bound to its surroundings. */
 export type Command = (surroundings: Surroundings) => Module;
 

@@ -24,7 +24,8 @@ export type Many = string | readonly string[];
 
 export const pathPositional = {
   type: "string",
-  describe: "a folder, a JS/TS entry file, or an ELF file; several as PLATFORM=FILE [default: .]",
+  describe: "a folder, a JS/TS entry file, or an ELF file; several as PLATFORM=FILE",
+  defaultDescription: ".",
 } as const;
 
 export const programOptions = {

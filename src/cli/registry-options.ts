@@ -3,7 +3,7 @@ import type { Argv } from "yargs";
 import { ioError, SlimError } from "../base/error.ts";
 import { parseHost } from "../image/reference.ts";
 import type { RegistryOptions } from "../store/registry/index.ts";
-import { valued } from "./command.ts";
+import { grouped, valued } from "./command.ts";
 import { type Many, many, single } from "./program.ts";
 
 /** What every command that talks to a registry can be told about it. */
@@ -14,13 +14,15 @@ export interface RegistryArguments {
   readonly mirror?: Many;
 }
 
-export function withRegistryOptions<T>(yargs: Argv<T>): Argv<T> {
-  return yargs.options({
+/** @param heading over them in the help, where there are many others */
+export function withRegistryOptions<T>(yargs: Argv<T>, heading?: string): Argv<T> {
+  const options = {
     insecure: { type: "boolean", describe: "plain HTTP and unchecked certificates" },
     ca: { ...valued, describe: "a file of certificates to trust; repeatable" },
     "registry-config": { ...valued, describe: "a config.json or auth.json with the credentials" },
     mirror: { ...valued, describe: "HOST=MIRROR: where to read a registry's images first; repeatable" },
-  }) as unknown as Argv<T>;
+  } as const;
+  return yargs.options(heading === undefined ? options : grouped(heading, options)) as unknown as Argv<T>;
 }
 
 /** @throws SlimError `IO` when a certificate cannot be read, `CONFIG` */

@@ -11,7 +11,7 @@ export const traceCommand: Command = ({ terminal, signal }) => ({
   describe: "Run the app or its tests (after --), and note what the code does not show in slim.trace.json",
   builder: (yargs) =>
     yargs
-      .positional("path", { ...pathPositional, describe: "a folder or a JS/TS entry file [default: .]" })
+      .positional("path", { ...pathPositional, describe: "a folder or a JS/TS entry file" })
       .options({ config, entry, exclude, external, include })
       .example("$0 trace -- npm test", "what the tests make the app open is added to the next build"),
   handler: async (parsed: ProgramArguments & { readonly "--"?: readonly (string | number)[] }) => {
