@@ -43,6 +43,7 @@ export async function run(args: readonly string[], version: string): Promise<voi
     logoutCommand,
   ];
   const modules = commands.map((command) => command({ terminal, signal: interrupt.signal }));
+  const word = args.find((arg) => !arg.startsWith("-"));
   const asksForHelp = args.includes("--help") || args.includes("-h");
   const parser = yargs([...withEngine(args)])
     .scriptName("slim")
@@ -63,12 +64,14 @@ export async function run(args: readonly string[], version: string): Promise<voi
       throw error === undefined || error.name === "YError" ? new UsageError(message ?? error?.message) : error;
     });
   try {
+    // yargs would take no notice of it.
+    if (word !== "trace" && args.includes("--")) throw new UsageError("only slim trace has something behind --");
     await parser.parseAsync();
   } catch (error) {
     terminal.done();
     if (error instanceof UsageError) {
-      const named = modules.some(({ command }) => command.split(" ")[0] === args[0]) ? ` ${args[0]}` : "";
-      process.stderr.write(`slim: ${complaint(error.message, args)}; see slim${named} --help\n`);
+      const named = modules.some(({ command }) => command.split(" ")[0] === word) ? ` ${word}` : "";
+      process.stderr.write(`slim: ${complaint(error.message, word)}; see slim${named} --help\n`);
       process.exitCode = USAGE;
     } else {
       terminal.error(error);
@@ -80,10 +83,9 @@ export async function run(args: readonly string[], version: string): Promise<voi
 class UsageError extends Error {}
 
 /** What yargs says, in a line; where it only guesses, also what was wrong. */
-function complaint(message: string, args: readonly string[]): string {
+function complaint(message: string, word: string | undefined): string {
   const line = message.replace(/\s*\n\s*/g, " ");
   const guess = /^Did you mean (.+)\?$/.exec(line)?.[1];
-  const word = args.find((arg) => !arg.startsWith("-"));
   return guess === undefined ? line : `there is no command ${word}, did you mean ${guess}?`;
 }
 

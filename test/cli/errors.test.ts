@@ -340,6 +340,7 @@ test("wrong usage is exit code 2, with one line that names the help that helps",
     [[], /^slim: .+; see slim --help\n$/],
     [["build", "--format", "zip"], /^slim: .+; see slim build --help\n$/],
     [["inspect"], /^slim: .+; see slim inspect --help\n$/],
+    [["build", "--", "app"], /^slim: only slim trace has something behind --; see slim build --help\n$/],
     [["build", "-o"], /^slim: .+ following: o; see slim build --help\n$/],
     [["build", "--cmd", "--env", "A=B"], /^slim: .+ following: cmd; see slim build --help\n$/],
   ];
