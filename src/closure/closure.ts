@@ -172,10 +172,12 @@ async function closureOfPackaged(system: System, { entry }: PackagedProgram): Pr
   const program = await system.findProgram(closure, entry);
   if (program === undefined) {
     const programs = [...closure.entries.keys()].filter((place) => /^\/usr\/s?bin\//.test(place)).slice(0, 12);
-    const hint = programs.length === 0 ? undefined : `there are ${programs.join(", ")}`;
-    throw new SlimError("NOT_FOUND", "no package has the entry", {
+    throw new SlimError("NOT_FOUND", "is no program of the packages", {
       where: entry,
-      ...(hint === undefined ? {} : { hint }),
+      hint:
+        programs.length === 0
+          ? "add a package with a program, or name a project or a program"
+          : `--entry names one: there are ${programs.join(", ")}`,
     });
   }
   const launch = { entrypoint: [program], workdir: undefined, env: { PATH, SSL_CERT_FILE: system.certificates } };

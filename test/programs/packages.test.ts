@@ -229,7 +229,7 @@ test.serial("without an entry it is the program that has the package's name, in 
       t.true(closures[0]?.entries.has(entry));
     }
     const none = await failsWith(t, "NOT_FOUND", () => build({ ...dry, cwd, packages: ["poppler-utils"] }));
-    t.regex(none, /poppler-utils: no package has the entry \(there are \/usr\/bin\/pdf/);
+    t.regex(none, /poppler-utils: is no program of the packages \(--entry names one: there are \/usr\/bin\/pdf/);
     const other = build({ ...dry, cwd, packages: ["poppler-utils"], entry: "pdftotext" });
     t.true((await other).closures[0]?.entries.has("/usr/bin/pdftotext"));
   });
@@ -283,7 +283,7 @@ test.serial("packages stand on Debian's libraries alone, and their names are che
   const unknown = await failsWith(t, "NOT_FOUND", () => build({ ...dry, packages: ["no-such-package"], entry: "/x" }));
   t.regex(unknown, /Debian trixie has no package no-such-package for amd64/);
   const entry = await failsWith(t, "NOT_FOUND", () => build({ ...dry, packages: ["jq"], entry: "/usr/bin/yq" }));
-  t.regex(entry, /no package has the entry \(there are \/usr\/bin\/jq\)/);
+  t.regex(entry, /is no program of the packages \(--entry names one: there are \/usr\/bin\/jq\)/);
 });
 
 test.serial("a Node.js app that starts a program is warned unless a package brings it", async (t) => {
