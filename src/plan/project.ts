@@ -74,11 +74,16 @@ export async function findProject(target: string, folder: string): Promise<Proje
   }
   if (found.isDirectory()) {
     if (!(await statOrUndefined(path.join(target, "package.json")))) {
-      const files = await findPrograms(target);
-      if (files.length > 0) return { kind: "binary", files: files.map((file) => ({ file })), folder };
+      const binaries = (files: readonly string[]) =>
+        ({ kind: "binary", files: files.map((file) => ({ file })), folder }) as const;
+      const files = await findPrograms(target, isExecutable);
+      if (files.length > 0) return binaries(files);
       // What a build writes: `.output`, `build`, `dist`.
       const entry = await customaryEntry(target);
       if (entry !== undefined) return nodeFile(path.join(target, entry), path.resolve(target));
+      // Archives of build servers lose the mark of what can be executed.
+      const unmarked = await findPrograms(target, (mode) => !isExecutable(mode));
+      if (unmarked.length > 0) return binaries(unmarked);
       throw new SlimError("CONFIG", "is not a project: it has no package.json", {
         where: target,
         hint: "point at a folder with a package.json, a JS/TS entry file, or an ELF binary",
@@ -141,18 +146,22 @@ const MAX_DEPTH = 4;
 const passedOver = new Set(["build", "deps", "examples", "incremental", "node_modules", "debug"]);
 
 /** Programs for Linux in a folder as compilers lay them out, sorted; what else lies there is nobody's program. */
-async function findPrograms(folder: string, depth = 1): Promise<string[]> {
+async function findPrograms(folder: string, fits: (mode: number) => boolean, depth = 1): Promise<string[]> {
   const found: string[] = [];
   for (const entry of (await readdir(folder, { withFileTypes: true })).sort((a, b) => compareStrings(a.name, b.name))) {
     const file = path.join(folder, entry.name);
     if (entry.isDirectory() && depth < MAX_DEPTH && !entry.name.startsWith(".") && !passedOver.has(entry.name)) {
-      found.push(...(await findPrograms(file, depth + 1)));
+      found.push(...(await findPrograms(file, fits, depth + 1)));
     }
-    if (entry.isFile() && ((await stat(file)).mode & 0o111) !== 0 && (await isProgram(file))) {
+    if (entry.isFile() && fits((await stat(file)).mode) && (await isProgram(file))) {
       found.push(await realpath(file));
     }
   }
   return found;
+}
+
+function isExecutable(mode: number): boolean {
+  return (mode & 0o111) !== 0;
 }
 
 /** Libraries are executable files too, and goreleaser builds for other systems that have ELF. */

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
@@ -102,6 +102,9 @@ test.serial("of a folder the programs for Linux are taken, whatever else lies th
   const call = { path: folder, cwd: folder, cacheDir, dryRun: true, bare: true };
   const { closures } = await build(call);
   t.deepEqual([...(closures[0]?.entries.keys() ?? [])], ["/app", "/app/program"]);
+  // As build servers hand them on.
+  await chmod(path.join(folder, "bin/program"), 0o644);
+  t.like((await build(call)).closures[0]?.entries.get("/app/program")?.entry, { type: "file", mode: 0o755 });
   await rm(path.join(folder, "bin"), { recursive: true });
   t.regex(await failsWith(t, "CONFIG", () => build(call)), /is not a project/);
 });
