@@ -8,7 +8,7 @@ const names = ["slim.config.ts", "slim.config.mjs", "slim.config.js", "slim.conf
 
 /**
  * The options of a project's configuration: the file that is named, else `slim.config.*` or the
- * `slim` field of package.json in the folder; empty when there is none.
+ * `slim` field of package.json in the folder; empty when there is none. Of two, neither would be what somebody thinks.
  * @throws SlimError `CONFIG`
  */
 export async function readConfig(folder: string, named: string | undefined): Promise<BuildOptions> {
@@ -16,14 +16,19 @@ export async function readConfig(folder: string, named: string | undefined): Pro
     if (!(await statOrUndefined(named))) throw new SlimError("CONFIG", "no such configuration file", { where: named });
     return checkOptions(await load(named), named);
   }
-  for (const name of names) {
-    const file = path.join(folder, name);
-    if (await statOrUndefined(file)) return checkOptions(await load(file), file);
-  }
+  const files: string[] = [];
+  for (const name of names) if (await statOrUndefined(path.join(folder, name))) files.push(path.join(folder, name));
   const manifest = path.join(folder, "package.json");
-  if (!(await statOrUndefined(manifest))) return {};
-  const { slim } = (await readJson(manifest)) as { slim?: unknown };
-  return slim === undefined ? {} : checkOptions(slim, `${manifest}: slim`);
+  const { slim } = (((await statOrUndefined(manifest)) ? await readJson(manifest) : {}) ?? {}) as { slim?: unknown };
+  const [file, other] = slim === undefined ? files : [...files, `${manifest}: slim`];
+  if (other !== undefined) {
+    throw new SlimError("CONFIG", `there is another configuration: ${other}`, {
+      where: file,
+      hint: "keep one of them",
+    });
+  }
+  if (slim !== undefined) return checkOptions(slim, `${manifest}: slim`);
+  return file === undefined ? {} : checkOptions(await load(file), file);
 }
 
 /** @throws SlimError `CONFIG`, with line and column where the parser knows them */
@@ -87,9 +92,13 @@ export function checkOptions(value: unknown, where: string): BuildOptions {
       });
     }
     const kind = optionKinds[name as keyof BuildOptions];
-    if (!isKind(given, kind)) throw new SlimError("CONFIG", `option "${name}" is not a ${kind}`, { where });
+    if (!isKind(given, kind)) throw new SlimError("CONFIG", `option "${name}" is not a ${inWords(kind)}`, { where });
   }
   return value as BuildOptions;
+}
+
+function inWords(kind: string): string {
+  return kind === "list" || kind === "record" ? `${kind} of strings` : kind;
 }
 
 function isKind(value: unknown, kind: string): boolean {

@@ -166,6 +166,14 @@ test("a configuration with an option that slim does not know", async (t) => {
   );
 });
 
+test("two configurations, and an option of another kind", async (t) => {
+  const files = { "index.js": "", "slim.config.json": '{"env": {"A": 1}}' };
+  const { cwd } = await app(t, files);
+  await fails(t, [], /^error: \S+slim\.config\.json: option "env" is not a record of strings\n$/, { cwd });
+  await writeFile(path.join(cwd, "slim.config.mjs"), "export default {}");
+  await fails(t, [], /^error: \S+slim\.config\.mjs: there is another configuration: \S+json \(keep .+\)\n$/, { cwd });
+});
+
 test("a lock that is damaged", async (t) => {
   const cwd = await writeProject(path.join(work, "damaged-lock"), { "index.js": "", "slim.lock": "{" });
   await fails(t, [], /^error: \S+slim\.lock: is not JSON \(.+\)\n$/, { cwd });
