@@ -32,7 +32,7 @@ const notForPrograms = [
 ];
 
 /** What slim writes by itself. */
-const ofRootfs = ["/etc/group", "/etc/nsswitch.conf", "/etc/passwd"];
+const ofRootfs = ["/etc/group", "/etc/hosts", "/etc/nsswitch.conf", "/etc/passwd"];
 
 /** Whether a file of a package belongs into an image. */
 export function isForPrograms(file: string): boolean {

@@ -26,8 +26,13 @@ services: files
 protocols: files
 `;
 
+/** For runtimes that bring none of their own: nobody else knows the name. */
+const hosts = `127.0.0.1 localhost
+::1 localhost
+`;
+
 /**
- * Accounts, the order of name look-ups, a place for temporary files, a home and mount points.
+ * Accounts, names, the order of look-ups, a place for temporary files, a home and mount points.
  * @param has whether the base has something at a path, which is then left as it is
  */
 export function rootfs(has: (path: string) => boolean = () => false): ClosurePart {
@@ -52,8 +57,8 @@ export function rootfs(has: (path: string) => boolean = () => false): ClosurePar
     text("/etc/passwd", passwd),
     text("/etc/group", group),
     text("/etc/nsswitch.conf", nsswitch),
-    // The home of an account that only these accounts have.
-    ...(has("/etc/passwd") ? [] : [folder(nonroot.home, 0o700, nonroot, "home")]),
+    // A base that has accounts is a system of its own; the home belongs to an account that only these have.
+    ...(has("/etc/passwd") ? [] : [text("/etc/hosts", hosts), folder(nonroot.home, 0o700, nonroot, "home")]),
     folder("/tmp", 0o1777, root, "temporary files"),
     // Where runtimes mount; some cannot make a folder in a root that is read-only.
     ...["/dev", "/proc", "/sys"].map((path) => folder(path, 0o755, root, "mount points")),
