@@ -23,7 +23,7 @@ import { ImageGround } from "./system/image-ground.ts";
 import { refuseProblems, takeLibraries } from "./system/libraries.ts";
 import { composeOnBase, isInBase, placeOnBase } from "./system/on-base.ts";
 import { dataNotAdded, notAdded, type TakenPackages, takePackages } from "./system/packages.ts";
-import { takePlugins } from "./system/plugins.ts";
+import { takeNamedData, takePlugins } from "./system/plugins.ts";
 import { rootfs } from "./system/rootfs.ts";
 import { checkLibraryScript, checkScript, refuseGenerators } from "./system/scripts.ts";
 import type { Closure, ClosureEntry, ClosurePart } from "./types.ts";
@@ -154,6 +154,7 @@ function isAddon(place: string): boolean {
 async function closureOfBinary(sources: Sources, system: System, program: BinaryProgram): Promise<ProgramClosure> {
   if (!program.bare) await system.takeDefaults();
   const binary = await binaryClosure(system.ground, sources.cache, program);
+  if (!program.bare) await system.takeNamedData(binary.entries);
   return {
     closure: await system.compose(program.bare ? [binary] : [system.rootfs(), binary]),
     launch: {
@@ -283,6 +284,12 @@ class System {
     if (this.image?.certificates !== undefined) return;
     if (this.#taken === undefined) throw noDebian(this.platform);
     await this.#taken.takeCertificates();
+  }
+
+  /** Data that files of the user name and every Debian has. */
+  async takeNamedData(entries: readonly ClosureEntry[]): Promise<void> {
+    if (this.#taken !== undefined)
+      await takeNamedData(this.#taken, entries, (place) => this.image?.has(place) === true);
   }
 
   /** Brings what a file of the image needs. @throws SlimError `CLOSURE` */

@@ -101,11 +101,11 @@ test.serial("names of accounts, hosts and services through NSS", async (t) => {
 #include <netdb.h>
 #include <pwd.h>
 #include <stdio.h>
-int main() {
+int main(int c, char **v) {
   struct passwd *p = getpwnam("nobody"); struct group *g = getgrgid(0);
   printf("%d %s\\n", p ? (int)p->pw_uid : -1, g ? g->gr_name : "none");
   struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
-  int error = getaddrinfo("slim.test", "80", &hints, &found);
+  int error = getaddrinfo(c > 1 ? v[1] : "slim.test", "80", &hints, &found);
   printf("%s\\n", error ? gai_strerror(error) : inet_ntoa(((struct sockaddr_in *)found->ai_addr)->sin_addr));
 }`;
   const folder = await folderOf(t, { "a.c": text, hosts: "192.0.2.7 slim.test\n" });
@@ -115,8 +115,34 @@ int main() {
     const { container } = await imageOf(t, { path: path.join(folder, name) });
     const { stdout } = await container.run({ mounts: { "/etc/hosts": path.join(folder, "hosts") } });
     t.is(stdout, "65534 root\n192.0.2.7\n", name);
+    // Not every runtime brings names of its own.
+    t.is((await container.run({ args: ["localhost"] })).stdout, "65534 root\n127.0.0.1\n", name);
   }
 });
+
+test.serial(
+  "what every Debian has comes along where a program asks for it: the locale C.UTF-8, names of services",
+  async (t) => {
+    if (!canRun(t) || !hasTool(t, "gcc")) return;
+    const text = `#include <locale.h>
+#include <netdb.h>
+#include <stdio.h>
+int main() {
+  struct servent *s = getservbyname("https", "tcp"); struct protoent *p = getprotobyname("udp");
+  printf("%d %d %s\\n", s ? ntohs(s->s_port) : 0, p ? p->p_proto : 0, setlocale(LC_ALL, "C.UTF-8"));
+}`;
+    const folder = await folderOf(t, { "a.c": text, "b.c": hello });
+    compile(folder, ["gcc", "-o", "program", "a.c"]);
+    compile(folder, ["gcc", "-static", "-w", "-o", "static", "a.c"]);
+    for (const name of ["program", "static"]) {
+      const { container } = await imageOf(t, { path: path.join(folder, name) });
+      t.is((await container.run()).stdout, "443 17 C.UTF-8\n", name);
+    }
+    compile(folder, ["gcc", "-o", "other", "b.c"]);
+    const { closures } = await build({ path: "other", cwd: folder, cacheDir, dryRun: true });
+    t.false(closures[0]?.entries.has("/usr/lib/locale") || closures[0]?.entries.has("/etc/services"));
+  },
+);
 
 test.serial("libraries beside the program keep their places: RUNPATH, and links", async (t) => {
   if (!canRun(t) || !hasTool(t, "gcc")) return;
@@ -341,6 +367,11 @@ for (int i = 0; i < sizeof names / sizeof *names; i++) if (dlopen(names[i], RTLD
   const whole = await imageOf(t, { path: file, packages: ["zlib1g"] });
   t.is((await whole.container.run()).code, 3);
   t.deepEqual(opened(whole.result), []);
+  // Other languages write no zero behind a text.
+  await writeFile(path.join(folder, "d.c"), main('"libz.so.1zlibVersion"'));
+  compile(folder, ["gcc", "-o", "bin/packed", "d.c"]);
+  const packed = await build({ path: "bin/packed", cwd: folder, cacheDir, dryRun: true });
+  t.regex(opened(packed).join(), /can open libz\.so\.1 by name/);
   const computed = await build({ path: "bin/computed", cwd: folder, cacheDir, dryRun: true });
   t.regex(opened(computed).join(), /can open %s\/plugin\.so by name/);
 });

@@ -131,8 +131,12 @@ async function openedByHabit(files: LibraryFiles, { objects }: Resolution): Prom
   return opens;
 }
 
-/** A text that names a library, perhaps in parts that the program fills in, and nothing else: no mere ending of names. */
-const libraryNames = /(?<=\0)(?!\.\w)[\w+./${}%-]+\.so(?:\.[0-9]+)*(?=\0)/g;
+/**
+ * A text that names a library, perhaps in parts that the program fills in, and nothing else: no mere ending of names.
+ * Or the beginning of one that goes on with another text: Rust and others write no zero behind their texts.
+ */
+const libraryNames =
+  /(?<=\0)(?!\.\w)[\w+./${}%-]+\.so(?:\.[0-9]+)*(?=\0)|(?<=[^\w+./${}% "'(:,-])lib[A-Za-z][\w+-]*\.so(?:\.[0-9]+)*(?=[^_.+%/-])/g;
 
 /** What files of `own` that call dlopen name: opened where it is at hand, which is without asking anybody; else told. */
 async function openedByName(

@@ -3,9 +3,10 @@ import type { Diagnostic } from "../../base/diagnostic.ts";
 import type { Cache } from "../../layer/cache.ts";
 import { isGlibc } from "../../sources/debian/library.ts";
 import type { DebianPackage, PackageFile } from "../../sources/debian/package.ts";
-import { isElf, parseElf } from "../elf/parse.ts";
+import { isElf, mentionedSymbols, parseElf } from "../elf/parse.ts";
+import { isMuslLoader } from "../elf/search.ts";
 import { findTexts } from "../elf/strings.ts";
-import type { Reason } from "../types.ts";
+import type { ClosureEntry, Reason } from "../types.ts";
 import { withContent } from "./content.ts";
 import type { DebianFiles } from "./debian-files.ts";
 import { isForPrograms } from "./for-programs.ts";
@@ -24,6 +25,52 @@ const ofEveryDebian = [
   { what: "C.UTF-8", owner: "libc-bin", folder: "/usr/lib/locale/" },
   { what: "/usr/share/terminfo", owner: "ncurses-base", folder: "/usr/share/terminfo/" },
 ];
+
+/** The same for programs of the user, of which no package says anything: by texts, or by calls of the C library. */
+const forPrograms = [
+  ...["C.UTF-8", "C.utf8"].map((what) => ({ what, owner: "libc-bin", place: "/usr/lib/locale/", calls: [] })),
+  { what: "/usr/share/terminfo", owner: "ncurses-base", place: "/usr/share/terminfo/", calls: [] },
+  { what: "/etc/services", owner: "netbase", place: "/etc/services", calls: ["getservbyname", "getservbyport"] },
+  { what: "/etc/protocols", owner: "netbase", place: "/etc/protocols", calls: ["getprotobyname", "getprotobynumber"] },
+];
+
+/** Texts that stand alone. glibc names the folder of locales where it is part of a static program; musl has C.UTF-8 in itself. */
+const dataNames =
+  /(?<=\0)(?:C\.UTF-8|C\.utf8|\/usr\/share\/terminfo|\/usr\/lib\/locale|\/etc\/services|\/etc\/protocols)(?=\0)/g;
+
+/**
+ * Adds what every Debian has and files of the user ask for by name.
+ * @param has whether the base has something at a path
+ */
+export async function takeNamedData(
+  taken: DebianFiles,
+  entries: readonly ClosureEntry[],
+  has: (place: string) => boolean,
+): Promise<void> {
+  for (const { entry } of entries) {
+    if (entry.type !== "file") continue;
+    const wanted = await withContent(entry.content, async (reader) => {
+      if (!isElf(await reader.read(0, 16))) return [];
+      const { interpreter, linkage } = await parseElf(reader, entry.path);
+      const texts = new Set(await findTexts(reader, dataNames));
+      const hasLocales = linkage.startsWith("static") ? texts.has("/usr/lib/locale") : !isMuslLoader(interpreter);
+      const called = await mentionedSymbols(reader, entry.path, allCalls);
+      return forPrograms.filter(({ what, owner, calls }) =>
+        owner === "libc-bin"
+          ? hasLocales && texts.has(what)
+          : texts.has(what) || calls.some((one) => called.some((name) => name.startsWith(one))),
+      );
+    });
+    for (const { what, owner, place } of wanted) {
+      for (const file of (await taken.package(owner)).files) {
+        if (file.type === "directory" || !file.path.startsWith(place) || has(file.path)) continue;
+        await taken.take(owner, file.path, { kind: "asset", from: entry.path, what });
+      }
+    }
+  }
+}
+
+const allCalls = forPrograms.flatMap(({ calls }) => calls.flatMap((name) => [name, `${name}_r`]));
 
 /** What more a package of the image brings, and of which package it is. */
 interface Named extends Left {
