@@ -12,10 +12,11 @@ import type { Sources } from "../sources/sources.ts";
 import { type Binary, binaryClosure } from "./binary.ts";
 import { composeClosure } from "./compose.ts";
 import { findFile, type LibraryFiles, overlay } from "./elf/files.ts";
+import { isElf } from "./elf/parse.ts";
 import { type NodeProject, nodeClosure } from "./node/index.ts";
 import { findRuntime, type RuntimeRequest } from "./node/runtime.ts";
-import { missingPrograms } from "./system/called.ts";
-import { contentFile } from "./system/content.ts";
+import { callsShell, missingPrograms, type Script } from "./system/called.ts";
+import { contentFile, withContent } from "./system/content.ts";
 import { certificatesPath, DebianFiles } from "./system/debian-files.ts";
 import { DebianGround } from "./system/debian-ground.ts";
 import { FolderGround, type Ground, noGround } from "./system/ground.ts";
@@ -155,6 +156,7 @@ async function closureOfBinary(sources: Sources, system: System, program: Binary
   if (!program.bare) await system.takeDefaults();
   const binary = await binaryClosure(system.ground, sources.cache, program);
   if (!program.bare) await system.takeNamedData(binary.entries);
+  await system.noteShells(binary.entries);
   return {
     closure: await system.compose(program.bare ? [binary] : [system.rootfs(), binary]),
     launch: {
@@ -198,6 +200,7 @@ class System {
   readonly #taken: DebianFiles | undefined;
   readonly #packages: TakenPackages;
   readonly #diagnostics: Diagnostic[] = [];
+  readonly #scripts: Script[] = [];
 
   private constructor(
     cache: Cache,
@@ -286,6 +289,18 @@ class System {
     await this.#taken.takeCertificates();
   }
 
+  /** Programs and libraries of the user that have commands run by a shell. */
+  async noteShells(entries: readonly ClosureEntry[]): Promise<void> {
+    for (const { entry } of entries) {
+      if (entry.type !== "file") continue;
+      const isCaller = await withContent(entry.content, async (reader) => {
+        return isElf(await reader.read(0, 16)) && (await callsShell(reader, entry.path));
+      });
+      if (isCaller)
+        this.#scripts.push({ path: entry.path, package: entry.path, interpreter: "/bin/sh", isProgram: true });
+    }
+  }
+
   /** Data that files of the user name and every Debian has. */
   async takeNamedData(entries: readonly ClosureEntry[]): Promise<void> {
     if (this.#taken !== undefined)
@@ -310,7 +325,7 @@ class System {
     const all = [...parts, ...debian, ...folder];
     const closure = image === undefined ? composeClosure(this.platform, all) : composeOnBase(this.platform, image, all);
     const { scripts, diagnostics } = this.#packages;
-    const missing = await missingPrograms(scripts, (place) => this.hasFile(closure, place));
+    const missing = await missingPrograms([...scripts, ...this.#scripts], (place) => this.hasFile(closure, place));
     return {
       ...closure,
       diagnostics: [

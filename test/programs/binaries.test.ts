@@ -376,6 +376,38 @@ for (int i = 0; i < sizeof names / sizeof *names; i++) if (dlopen(names[i], RTLD
   t.regex(opened(computed).join(), /can open %s\/plugin\.so by name/);
 });
 
+test.serial("a program that has commands run by a shell is told so", async (t) => {
+  if (!canRun(t) || !hasTool(t, "gcc")) return;
+  const folder = await folderOf(t, { "a.c": '#include <stdlib.h>\nint main() { return system("exit 3") >> 8; }' });
+  compile(folder, ["gcc", "-o", "program", "a.c"]);
+  const { diagnostics } = await build({ path: "program", cwd: folder, cacheDir, dryRun: true });
+  t.deepEqual(
+    diagnostics.map(({ code, severity, message, hint }) => [code, severity, message, hint]),
+    [
+      [
+        "missing-shell",
+        "info",
+        "/app/program can have commands run by /bin/sh, which is not in the image",
+        "--package dash adds it",
+      ],
+    ],
+  );
+  const whole = await imageOf(t, { path: path.join(folder, "program"), packages: ["dash"] });
+  t.is((await whole.container.run()).code, 3);
+  t.false(whole.result.diagnostics.some(({ code }) => code === "missing-shell"));
+});
+
+test.serial("encodings that a program or a library of it may convert from are told", async (t) => {
+  if (!hasTool(t, "gcc")) return;
+  const text = '#include <iconv.h>\nint one(void) { return iconv_open("UTF-8", "KOI8-R") != (iconv_t)-1; }';
+  const folder = await folderOf(t, { "a.c": "int one(void); int main() { return one(); }", "b.c": text });
+  compile(folder, ["gcc", "-shared", "-fPIC", "-o", "libone.so", "b.c"]);
+  compile(folder, ["gcc", "-o", "program", "a.c", "-L.", "-lone", "-Wl,-rpath,$ORIGIN"]);
+  const { diagnostics } = await build({ path: "program", cwd: folder, cacheDir, dryRun: true });
+  const told = diagnostics.filter(({ code }) => code === "encodings").map(({ message }) => message);
+  t.deepEqual(told, ["/app/libone.so converts text; encodings other than UTF-8 and ASCII are not in the image"]);
+});
+
 test.serial("what a program notes that it can open is taken where it has to be, else told once", async (t) => {
   if (!canRun(t) || !hasTool(t, "gcc")) return;
   const program = (priority: string) => `#include <dlfcn.h>

@@ -1,6 +1,8 @@
 import path from "node:path";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { mergedPath } from "../../sources/debian/paths.ts";
+import { mentionedSymbols } from "../elf/parse.ts";
+import type { ByteReader } from "../elf/reader.ts";
 
 /** A program that another program runs, the file after `#!`, or that may call one. */
 export interface Script {
@@ -9,6 +11,11 @@ export interface Script {
   readonly package: string;
   /** Whether it is machine code that has commands run by the interpreter. */
   readonly isProgram?: boolean;
+}
+
+/** Whether machine code has commands run by a shell. */
+export async function callsShell(reader: ByteReader, file: string): Promise<boolean> {
+  return (await mentionedSymbols(reader, file, ["popen", "system"])).length > 0;
 }
 
 /**

@@ -65,7 +65,7 @@ export async function takeLibraries(
     diagnostics: [
       ...named.diagnostics.map((one) => ({ ...one, file: placed(one.file ?? "") })),
       ...optionalLibraries(ground, resolution, placed),
-      ...(await encodings(ground, files, program, resolution, placed)),
+      ...(await encodings(ground, files, resolution, placed)),
     ],
   };
 }
@@ -230,7 +230,6 @@ function optionalLibraries(
 async function encodings(
   ground: Ground,
   files: LibraryFiles,
-  program: string,
   { objects }: Resolution,
   placed: (path: string) => string,
 ): Promise<Diagnostic[]> {
@@ -238,15 +237,19 @@ async function encodings(
   if (libc === undefined) return [];
   const modules = path.posix.join(path.posix.dirname(libc.path), "gconv");
   if ([modules, `${modules}/gconv-modules`].some((place) => ground.has?.(place))) return [];
-  if ((await mentioned(files, program, ["iconv_open"])).length === 0) return [];
-  return [
-    {
-      code: "encodings",
-      severity: "info",
-      message: `${placed(program)} converts text; encodings other than UTF-8 and ASCII are not in the image`,
-      hint: "--package libc6 adds them",
-    },
-  ];
+  for (const { path: caller, via } of objects) {
+    if (caller === libc.path || via === "interpreter") continue;
+    if ((await mentioned(files, caller, ["iconv_open"])).length === 0) continue;
+    return [
+      {
+        code: "encodings",
+        severity: "info",
+        message: `${placed(caller)} converts text; encodings other than UTF-8 and ASCII are not in the image`,
+        hint: "--package libc6 adds them",
+      },
+    ];
+  }
+  return [];
 }
 
 /**

@@ -5,9 +5,9 @@ import type { Debian } from "../../sources/debian/debian.ts";
 import type { DebianPackage, PackageFile } from "../../sources/debian/package.ts";
 import { mergedPath } from "../../sources/debian/paths.ts";
 import { findFile } from "../elf/files.ts";
-import { isElf, mentionedSymbols, parseElf } from "../elf/parse.ts";
+import { isElf, parseElf } from "../elf/parse.ts";
 import type { ByteReader } from "../elf/reader.ts";
-import { calledBy, essential, interpreterOf, interpreters, placesOf, type Script } from "./called.ts";
+import { calledBy, callsShell, essential, interpreterOf, interpreters, placesOf, type Script } from "./called.ts";
 import { withContent } from "./content.ts";
 import { type DebianFiles, forInstalling } from "./debian-files.ts";
 import { isForPrograms } from "./for-programs.ts";
@@ -251,8 +251,8 @@ class Packages {
       this.#scripts.push(...(interpreter ?? []).map((one) => ({ ...script, interpreter: one })));
       if (!isElf(start)) continue;
       this.#diagnostics.push(...(await takeNeeds(this.#ground, file)));
-      const mentions = (reader: ByteReader) => mentionedSymbols(reader, file.path, ["popen", "system"]);
-      const isCaller = isExecutable(file) && (await withContent(file.content, mentions)).length > 0;
+      const calls = (reader: ByteReader) => callsShell(reader, file.path);
+      const isCaller = isExecutable(file) && (await withContent(file.content, calls));
       if (isCaller) this.#scripts.push({ ...script, interpreter: "/bin/sh", isProgram: true });
     }
   }
