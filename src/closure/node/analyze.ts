@@ -212,6 +212,9 @@ class Analysis {
       case "ForOfStatement":
       case "WhileStatement":
         return this.#path(node, { ...state, nested: true });
+      case "ArrayExpression":
+        if (this.#texts) for (const element of node.elements) if (element?.type === "Literal") this.#listed(element);
+        return this.#path(node, state);
       case "Literal":
         if (typeof node.value === "string") this.#literal(node, node.value, state);
         return state;
@@ -355,9 +358,20 @@ class Analysis {
 
   #program(argument: acorn.AnyNode, node: acorn.Node): void {
     for (const text of this.#evaluator.texts(argument)) {
-      const [program = ""] = text.trim().split(/\s+/);
+      const [program = "", ...words] = text.trim().split(/\s+/);
+      for (const word of words) if (this.#texts && script.test(word)) this.#started(word, node);
       if (program !== "" && !program.includes(ANY)) this.#asks.push({ type: "program", program, offset: node.start });
     }
+  }
+
+  /** An argument of a program that someone else starts: `{ command: "node", args: ["child.js"] }`. */
+  #listed(node: acorn.Literal): void {
+    if (typeof node.value === "string" && script.test(node.value)) this.#started(node.value, node);
+  }
+
+  #started(name: string, { start }: acorn.Node): void {
+    if (this.#cwd !== undefined)
+      this.#asks.push({ type: "path", use: "start", path: `${this.#cwd}/${name}`, offset: start });
   }
 
   #literal(node: acorn.Node, text: string, { taken }: State): void {
@@ -388,6 +402,9 @@ class Analysis {
 function isPlace(text: string): boolean {
   return text.startsWith("/") && !text.includes(ANY);
 }
+
+/** A script by its name in the working directory. */
+const script = /^[\w@][\w@./-]*\.[cm]?[jt]s$/;
 
 /** Expressions that make a path out of something. */
 const composite = new Set([

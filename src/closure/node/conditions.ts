@@ -1,5 +1,5 @@
 import type * as acorn from "acorn";
-import type { Evaluator } from "./evaluate.ts";
+import { ANY, type Evaluator } from "./evaluate.ts";
 import type { Scopes, Source } from "./scopes.ts";
 
 /** Constants that are made of constants, no further than this. */
@@ -35,7 +35,9 @@ export class Conditions {
       // With `||=` and `??=` it stays what it is.
       return node.operator === "=" && isNodeEnv(node.left) && this.#value(node.right) !== this.#nodeEnv;
     if (node.type !== "Property" || !isName(node.key) || this.#value(node.value) === this.#nodeEnv) return false;
-    return this.#evaluator.texts(node.value).some((text) => text !== this.#nodeEnv);
+    // Handed on from the environment it stays what it is.
+    const handed = this.#evaluator.builtins(node.value).length > 0;
+    return this.#evaluator.texts(node.value).some((text) => text !== this.#nodeEnv && !(handed && text === ANY));
   }
 
   #truth(node: acorn.AnyNode, depth = 0): boolean | undefined {
@@ -92,8 +94,13 @@ export class Conditions {
   }
 
   #isNodeEnv(node: acorn.AnyNode): boolean {
-    const [value, ...others] = this.#evaluator.values(node);
-    return others.length === 0 && value?.is === "builtin" && value.name === "process.env.NODE_ENV";
+    const values = this.#evaluator.values(node);
+    const [name, ...others] = this.#evaluator.builtins(node);
+    return (
+      name === "process.env.NODE_ENV" &&
+      others.length === 0 &&
+      values.every((value) => value.is === "builtin" || (value.is === "text" && value.text === ANY))
+    );
   }
 }
 

@@ -251,7 +251,7 @@ export class Evaluator {
       case "process.arch":
         return [text(arch)];
       default:
-        return [builtin(name.replace(/^path\.posix\b/, "path"))];
+        return given.test(name) ? [builtin(name), text(ANY)] : [builtin(name.replace(/^path\.posix\b/, "path"))];
     }
   }
 
@@ -371,6 +371,9 @@ export class Evaluator {
     return returns.length === 1 && only?.argument ? this.values(only.argument) : [];
   }
 }
+
+/** What whoever starts the program gives it: any text. */
+const given = /^process\.(?:env|argv)\.\w+$/;
 
 const wrapper = /^_*(?:import(?:Default|Star)|toESM|interop\w*)$/;
 

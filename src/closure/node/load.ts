@@ -24,6 +24,11 @@ export function isCode(file: string): boolean {
   return /\.(?:[cm]?[jt]s|[jt]sx)$/.test(file) && !isDeclaration(file);
 }
 
+/** Whether only a handler of its own (`require.extensions[".sql"]`) makes a module of it, where there is one. */
+export function isForeign(file: string): boolean {
+  return !/^(?:|\.json|\.node)$/.test(path.extname(file)) && !isCode(file);
+}
+
 export function isDeclaration(file: string): boolean {
   return /\.d\.[cm]?ts$/.test(file);
 }

@@ -72,6 +72,41 @@ export class Resolver {
     return asked.startsWith("#") ? this.#internal(asked, from, style) : this.#bare(asked, from, style);
   }
 
+  /** The names that `exports` or `imports` of package.json have for files, of the package that a name begins with. */
+  *names(start: string, from: string, style: Style): Generator<string> {
+    const name = start.startsWith("#") ? "#" : splitSpecifier(start)?.name;
+    if (name === undefined) return;
+    const own = this.#packages.of(from);
+    const isOwn = name === "#" || own?.json.name === name;
+    const scope = isOwn ? own : this.#packages.at(this.#installed(name, from) ?? "");
+    const map = name === "#" ? own?.json.imports : scope?.json.exports;
+    if (scope === undefined || !isRecord(map)) return;
+    for (const [key, value] of Object.entries(map)) {
+      const asked = name === "#" ? key : key.startsWith(".") ? name + key.slice(1) : undefined;
+      const target = this.#target(value, "*", style);
+      if (asked === undefined || target === undefined || target === null) continue;
+      if (!key.includes("*")) yield asked;
+      else for (const star of this.#stars(path.join(scope.folder, target))) yield asked.replace("*", star);
+    }
+  }
+
+  #installed(name: string, from: string): string | undefined {
+    for (let folder = path.dirname(from); isWithin(folder, this.#root); folder = path.dirname(folder)) {
+      const place = path.join(folder, "node_modules", name);
+      if (this.#disk.isFolder(place)) return this.#disk.realpath(place);
+    }
+    return undefined;
+  }
+
+  /** What `*` may stand for in the path of a file. */
+  *#stars(pattern: string): Generator<string> {
+    const folder = path.dirname(pattern.slice(0, pattern.indexOf("*") + 1));
+    for (const file of this.#disk.below(folder)) {
+      const star = matchPattern(pattern, file);
+      if (star !== undefined) yield star;
+    }
+  }
+
   /** A file of that name in another case, where a relative import has one: the reason most people look for. */
   otherCase(specifier: string, from: string): string | undefined {
     if (!specifier.startsWith(".")) return undefined;

@@ -7,7 +7,7 @@ import type { Asker, SpecifierAsk } from "./asker.ts";
 import type { Carriers } from "./carriers.ts";
 import { ANY, pathOfUrl } from "./evaluate.ts";
 import type { Failures } from "./failures.ts";
-import { isCode } from "./load.ts";
+import { isCode, isForeign } from "./load.ts";
 import { splitSpecifier } from "./packages.ts";
 import { expressionOf, folderOf, readable } from "./patterns.ts";
 import type { PlacedAsk } from "./readings.ts";
@@ -91,6 +91,8 @@ export class Specifiers {
     if (!guarded && !soft) this.#failures.relies(file, found.file);
     asker.means(specifier, style, found);
     if (ask.certain && !soft) this.#failures.loads(file, found.file);
+    // Whoever makes a module of it reads it from disk.
+    if (type === "require" && isForeign(found.file)) this.#uses.raw(found.file, reason);
     // What `require.resolve` gives may be loaded, started or read.
     if (type === "resolve" && isCode(found.file)) this.#uses.start(found.file, reason);
     else if (type !== "resolve" && (style === "require" || isCode(found.file) || /\.(?:json|node)$/.test(found.file)))
@@ -157,7 +159,18 @@ export class Specifiers {
   /** A package by name, and a file in it by what is unknown: `moment/locale/*`. */
   #inPackage(asker: Asker, ask: SpecifierAsk, reason: Reason): void {
     const { specifier, from } = ask;
+    const style: Style = ask.type === "dynamic" ? "import" : "require";
     const known = specifier.split(ANY)[0] ?? "";
+    const expression = expressionOf(specifier);
+    let mapped = false;
+    for (const asked of this.#site.resolver.names(known, from, style)) {
+      const found = expression.test(asked) ? this.#site.resolver.resolve(asked, from, style) : undefined;
+      if (found?.type !== "file") continue;
+      mapped = true;
+      asker.means(asked, style, found);
+      this.#uses.module(found.file, reason, !asker.own);
+    }
+    if (mapped) return;
     const name = splitSpecifier(known)?.name;
     const folder =
       name !== undefined && known.includes("/", known.startsWith("@") ? known.indexOf("/") + 1 : 0)
@@ -169,8 +182,8 @@ export class Specifiers {
     }
     for (const file of this.#fitting(path.join(folder, specifier.slice(name.length)), asker.file, true)) {
       for (const asked of spellings(name + file.slice(folder.length))) {
-        const found = this.#site.resolver.resolve(asked, from, "require");
-        if (found.type === "file" && found.base !== undefined) asker.means(asked, "require", found);
+        const found = this.#site.resolver.resolve(asked, from, style);
+        if (found.type === "file" && found.base !== undefined) asker.means(asked, style, found);
       }
       this.#uses.module(this.#site.disk.realpath(file), reason, true);
     }

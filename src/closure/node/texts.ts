@@ -62,7 +62,7 @@ export class Texts {
   #place({ file: from }: Asker, { text, argument, taken }: TextAsk, reason: Reason): void {
     const { disk, folder, packages, root } = this.#site;
     const place = path.resolve(folder, text);
-    if (isWithin(folder, place) || !isWithin(place, root) || text.includes("node_modules")) return;
+    if (isWithin(folder, place) || !isWithin(place, root) || path.basename(place) === "node_modules") return;
     if (disk.isFile(place)) {
       if (path.basename(place) === "package.json" || (!text.includes("/") && (!text.includes(".") || isCode(text))))
         return;

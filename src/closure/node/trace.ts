@@ -15,7 +15,7 @@ import { Extras, type Preload } from "./extras.ts";
 import { Failures } from "./failures.ts";
 import { Files } from "./files.ts";
 import { Libraries } from "./libraries.ts";
-import { isCode, Loader } from "./load.ts";
+import { isCode, isForeign, Loader } from "./load.ts";
 import type { Edge, Module } from "./module.ts";
 import type { Packages } from "./packages.ts";
 import type { NodeProject } from "./project.ts";
@@ -202,8 +202,8 @@ class Tracer {
       return await this.#loader.read({ place: this.#place(file), texts: own, keys: this.#configurations.has(file) });
     } catch (error) {
       if (!(error instanceof SlimError)) throw error;
-      // A file that may never run, and that Node.js may never see.
-      if (soft || !own) {
+      // A file that may never run, and that Node.js may never see, or not as code.
+      if (soft || !own || isForeign(file)) {
         const use = this.#uses.all.get(file);
         if (use !== undefined) use.raw = true;
         return undefined;

@@ -1201,6 +1201,60 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: "a computed name in exports and imports of package.json",
+    files: {
+      "package.json":
+        '{"name":"app","type":"module","exports":{"./own/*":"./lib/*.js"},"imports":{"#in/*":"./lib/*.js"}}',
+      "main.js":
+        'const x=process.argv[2]??"a";for(const n of [x,"b"])for(const f of [()=>import(`p/x/${n}`),()=>import(`app/own/${n}`),()=>import(`#in/${n}2`),()=>import(`q/${n}.js`)])await f().then(m=>console.log(m.default),e=>console.log(e.code))',
+      "lib/a.js": 'export default "own a"',
+      "lib/b.js": 'export default "own b"',
+      "lib/a2.js": 'export default "inner a"',
+      ...pkg(
+        "p",
+        { type: "module", exports: { "./x/*": { import: "./dist/*.js" } } },
+        { "dist/a.js": 'export default "p a"' },
+      ),
+      ...pkg("q", { type: "module" }, { "a.js": 'export default "q a"', "b.js": 'export default "q b"' }),
+    },
+    since: 22,
+  },
+  {
+    name: "a computed name of which a part is the environment's, or a default that is not there",
+    files: {
+      "main.js":
+        'const at=process.env.NODE_ENV||"development";let other="none";if(process.env.NODE_ENV)other=process.env.NODE_ENV;console.log(require(`./env/a-${at}.json`),require("./env/b-"+other))',
+      "env/a-production.json": '"a"',
+      "env/b-production.js": 'module.exports="b"',
+    },
+  },
+  {
+    name: "a handler of its own for an extension",
+    files: {
+      "main.js":
+        'require.extensions[".sql"]=(m,f)=>{m.exports=require("fs").readFileSync(f,"utf8")};console.log(require("./a.sql"),require("./b.sql"))',
+      "a.sql": "select 1 from a; -- ?",
+      "b.sql": "b",
+    },
+  },
+  {
+    name: "a script that someone else starts by its name in a list, or in a command",
+    files: {
+      "main.js":
+        'const start=({command,args})=>require("child_process").spawnSync(command,args,{encoding:"utf8"}).stdout;console.log(start({command:process.execPath,args:["child.mjs"]}),require("child_process").spawnSync("node",["second.js"],{encoding:"utf8",env:{PATH:"/usr/local/bin"}}).stdout)',
+      "child.mjs": 'console.log("child")',
+      "second.js": 'console.log("second")',
+    },
+  },
+  {
+    name: "a file of a package by its path from the working directory",
+    files: {
+      "main.js":
+        'const read=o=>require("fs").readFileSync(o.file,"utf8");console.log(read({file:"node_modules/p/font.txt"}))',
+      ...pkg("p", {}, { "font.txt": "font", "other.txt": "not asked for" }),
+    },
+  },
+  {
     name: "var, functions and assignments reach where they are in force",
     files: {
       "main.js": 'console.log(require("p"))',
