@@ -170,7 +170,11 @@ export class Specifiers {
       asker.means(asked, style, found);
       this.#uses.module(found.file, reason, !asker.own);
     }
-    if (mapped) return;
+    if (mapped) {
+      // What has no file ends in an error that names one.
+      this.#refusing(ask, reason);
+      return;
+    }
     const name = splitSpecifier(known)?.name;
     const folder =
       name !== undefined && known.includes("/", known.startsWith("@") ? known.indexOf("/") + 1 : 0)

@@ -1206,7 +1206,7 @@ export const cases: readonly Case[] = [
       "package.json":
         '{"name":"app","type":"module","exports":{"./own/*":"./lib/*.js"},"imports":{"#in/*":"./lib/*.js"}}',
       "main.js":
-        'const x=process.argv[2]??"a";for(const n of [x,"b"])for(const f of [()=>import(`p/x/${n}`),()=>import(`app/own/${n}`),()=>import(`#in/${n}2`),()=>import(`q/${n}.js`)])await f().then(m=>console.log(m.default),e=>console.log(e.code))',
+        'const x=process.argv[2]??"a";for(const n of [x,"b"])for(const f of [()=>import(`p/x/${n}`),()=>import(`app/own/${n}`),()=>import(`#in/${n}2`),()=>import(`q/${n}.js`)])await f().then(m=>console.log(m.default),e=>console.log(e.message))',
       "lib/a.js": 'export default "own a"',
       "lib/b.js": 'export default "own b"',
       "lib/a2.js": 'export default "inner a"',
