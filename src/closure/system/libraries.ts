@@ -65,7 +65,7 @@ export async function takeLibraries(
     diagnostics: [
       ...named.diagnostics.map((one) => ({ ...one, file: placed(one.file ?? "") })),
       ...optionalLibraries(ground, resolution, placed),
-      ...(await encodings(ground, files, resolution, placed)),
+      ...(await encodings(ground, files, own, resolution, placed)),
     ],
   };
 }
@@ -230,6 +230,7 @@ function optionalLibraries(
 async function encodings(
   ground: Ground,
   files: LibraryFiles,
+  own: LibraryFiles,
   { objects }: Resolution,
   placed: (path: string) => string,
 ): Promise<Diagnostic[]> {
@@ -237,8 +238,9 @@ async function encodings(
   if (libc === undefined) return [];
   const modules = path.posix.join(path.posix.dirname(libc.path), "gconv");
   if ([modules, `${modules}/gconv-modules`].some((place) => ground.has?.(place))) return [];
+  // Of libraries of the ground nothing is said: libstdc++ alone can convert, and hardly any program has it do so.
   for (const { path: caller, via } of objects) {
-    if (caller === libc.path || via === "interpreter") continue;
+    if (via !== "program" && (await own.at(caller)) === undefined) continue;
     if ((await mentioned(files, caller, ["iconv_open"])).length === 0) continue;
     return [
       {
