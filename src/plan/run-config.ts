@@ -1,6 +1,6 @@
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { SlimError } from "../base/error.ts";
-import type { Launch } from "../closure/closure.ts";
+import type { Launch, ProgramClosure } from "../closure/closure.ts";
 import { baseDigest, baseName, inheritConfig, type RunConfig } from "../image/inherit.ts";
 import type { Annotations } from "../image/types.ts";
 import type { BaseImage } from "../sources/base/bases.ts";
@@ -64,6 +64,25 @@ function diagnosticsOf(image: ImagePlan, base: BaseImage): readonly Diagnostic[]
     });
   }
   return diagnostics;
+}
+
+/** A zone by its name, which is a file; rules such as `CET-1CEST` are not. https://manpages.debian.org/tzset.3 */
+const zone = /^:?([A-Za-z_]+(?:\/[\w+-]+)+)$/;
+
+/** Says it where the image sets a time zone that nothing in it knows. Node.js knows them all by itself. */
+export function checkTimeZone(image: ImagePlan, { closure, base }: ProgramClosure): readonly Diagnostic[] {
+  const name = zone.exec(image.env.TZ ?? "")?.[1];
+  if (name === undefined) return [];
+  const place = `/usr/share/zoneinfo/${name}`;
+  if (closure.entries.has(place) || base?.files.find(place) !== undefined) return [];
+  return [
+    {
+      code: "unknown-time-zone",
+      severity: "warning",
+      message: `TZ is ${name}, and the image has no ${place}: most programs then say UTC`,
+      hint: "--package tzdata",
+    },
+  ];
 }
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md */
