@@ -72,7 +72,7 @@ export class DebianGround implements PackageGround {
 
   async hint(problem: LibraryProblem): Promise<string> {
     if (problem.kind === "missing")
-      return "Debian trixie does not have it; ship it beside the program, with an rpath of $ORIGIN";
+      return "Debian trixie does not have it; ship it beside the program, with an rpath of $ORIGIN, or take what this machine has with --base host";
     return "what Debian trixie has is too old, or another library; build the program on Debian 13 or older, or ship the library";
   }
 
