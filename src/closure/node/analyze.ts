@@ -41,8 +41,12 @@ export type Ask =
    * of an import or a path is taken.
    */
   | { readonly type: "text"; readonly text: string; readonly argument: boolean; readonly taken: boolean }
+  /** A folder, given to a package by a call of something of it. */
+  | { readonly type: "lent"; readonly path: string; readonly to: string }
   /** A name below a folder that a package is given: `path.join(dir, "public")`. */
   | { readonly type: "below"; readonly name: string }
+  /** A word in a list, in an app's own code: `{ dirs: ["controllers"] }`. */
+  | { readonly type: "listed"; readonly name: string }
   /** A relative name, or one of a file in code that knows its own place: what may lie there. */
   | { readonly type: "neighbour"; readonly name: string };
 
@@ -91,6 +95,7 @@ class Analysis {
   readonly #tree: acorn.Node;
   readonly #file: string;
   readonly #asks: Found[] = [];
+  readonly #scopes: Scopes;
   readonly #evaluator: Evaluator;
   /** Where NODE_ENV is known and spoken of. */
   readonly #conditions: Conditions | undefined;
@@ -121,6 +126,7 @@ class Analysis {
         syntax.text,
       );
     const scopes = new Scopes(syntax.tree as acorn.Program);
+    this.#scopes = scopes;
     this.#evaluator = new Evaluator(place, scopes);
     if (place.nodeEnv !== undefined && syntax.text.includes("NODE_ENV"))
       this.#conditions = new Conditions(place.nodeEnv, this.#evaluator, scopes);
@@ -281,8 +287,21 @@ class Analysis {
           this.#text(argument, argument.value, true);
         if (argument.type === "Identifier") this.#used("given", argument, node);
       }
-    } else this.#below(node);
+    } else {
+      this.#below(node);
+      if (this.#placed) this.#lent(node);
+    }
     return this.#path(node, state);
+  }
+
+  #lent({ callee, arguments: given, start }: acorn.CallExpression): void {
+    const to = this.#scopes.loadedBy(callee);
+    if (to === undefined || /^[.#/]/.test(to) || isBuiltin(to)) return;
+    for (const argument of given) {
+      if (argument.type === "SpreadElement") continue;
+      for (const path of this.#evaluator.paths(argument))
+        if (isPlace(path)) this.#asks.push({ type: "lent", path, to, offset: start });
+    }
   }
 
   #below({ callee, arguments: [first, second], start }: acorn.CallExpression): void {
@@ -364,9 +383,11 @@ class Analysis {
     }
   }
 
-  /** An argument of a program that someone else starts: `{ command: "node", args: ["child.js"] }`. */
+  /** An argument of a program that someone else starts (`{ command: "node", args: ["child.js"] }`), or a plain word. */
   #listed(node: acorn.Literal): void {
-    if (typeof node.value === "string" && script.test(node.value)) this.#started(node.value, node);
+    if (typeof node.value !== "string") return;
+    if (script.test(node.value)) this.#started(node.value, node);
+    else if (/^[\w-]+$/.test(node.value)) this.#asks.push({ type: "listed", name: node.value, offset: node.start });
   }
 
   #started(name: string, { start }: acorn.Node): void {

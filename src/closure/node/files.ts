@@ -13,15 +13,22 @@ import { placeOf, type Say } from "./say.ts";
 import type { Site } from "./site.ts";
 import type { Uses } from "./uses.ts";
 
+const isAddon = (file: string) => file.endsWith(".node");
+
 /** Answers which files and folders code reads, lists, starts, hands out or names. */
 export class Files {
   readonly #site: Site;
   readonly #uses: Uses;
   readonly #failures: Failures;
   readonly #say: Say;
-  /** Folders of its own that the app's code hands out, and names that packages look for below a folder. */
+  /** Folders of its own that the app's code hands out. */
   readonly #given = new Map<string, Reason>();
-  readonly #below = new Set<string>();
+  /** Words in lists of the app's code. */
+  readonly #listed: { readonly from: string; readonly name: string; readonly reason: Reason }[] = [];
+  /** Their own folders that packages give to other packages. */
+  readonly #lent: { readonly folder: string; readonly to: string; readonly reason: Reason }[] = [];
+  /** Names that packages, by their folders, look for below a folder. */
+  readonly #below = new Map<string, Set<string>>();
 
   constructor(site: Site, uses: Uses, failures: Failures, say: Say) {
     this.#site = site;
@@ -86,14 +93,48 @@ export class Files {
   }
 
   /** A name that a package looks for below some folder. */
-  below(name: string): void {
-    this.#below.add(name);
+  below({ file }: Asker, name: string): void {
+    const folder = this.#site.packages.whole(file)?.folder ?? "";
+    this.#below.set(folder, (this.#below.get(folder) ?? new Set()).add(name));
   }
 
-  /** What a package looks for by name in a folder that the app gives it: `public`, `views`. */
+  /** A word that is listed where the app's code hands out its folder may name a folder in that. */
+  listed(asker: Asker, ask: Extract<PlacedAsk, { type: "listed" }>): void {
+    const { name } = ask;
+    if (!asker.soft) this.#listed.push({ from: asker.file, name, reason: asker.reason("asset", ask, name) });
+  }
+
+  /** A package gives its folder to another one, which is then there, and has what that one looks for. */
+  lent(asker: Asker, ask: Extract<PlacedAsk, { type: "lent" }>): void {
+    const { packages, resolver } = this.#site;
+    const { path: folder, to } = ask;
+    if (asker.own || packages.whole(asker.file)?.folder !== folder) return;
+    const found = resolver.resolve(to, asker.file, "require");
+    const taker = found.type === "file" ? packages.whole(found.file)?.folder : undefined;
+    if (taker !== undefined && taker !== folder)
+      this.#lent.push({ folder, to: taker, reason: asker.reason("asset", ask, folder) });
+  }
+
+  /** What a package looks for by name in a folder that it is given: `public`, `views`, `intl`. */
   handFolders(): void {
+    const { disk } = this.#site;
+    for (const { folder, to, reason } of this.#lent) {
+      this.#uses.raw(path.join(folder, "package.json"), reason);
+      for (const name of this.#below.get(to) ?? []) {
+        const place = path.join(folder, name);
+        // Of addons one is chosen, by other rules.
+        if (name === "node_modules" || !disk.isFolder(place) || [...disk.below(place)].some(isAddon)) continue;
+        this.#uses.whole(place, { ...reason, what: name });
+      }
+    }
+    for (const { from, name, reason } of this.#listed) {
+      const place = path.join(path.dirname(from), name);
+      if (this.#given.get(path.dirname(from))?.file === reason.file && name !== "node_modules" && disk.isFolder(place))
+        this.#uses.whole(place, reason, from);
+    }
+    const names = new Set([...this.#below.values()].flatMap((some) => [...some]));
     for (const [folder, reason] of this.#given) {
-      for (const name of this.#below) {
+      for (const name of names) {
         const place = path.join(folder, name);
         if (name !== "node_modules" && this.#site.disk.isFolder(place) && !isWithin(reason.file ?? "", place))
           this.#uses.whole(place, { ...reason, kind: "asset", what: name });

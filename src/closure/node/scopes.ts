@@ -13,6 +13,9 @@ export type Source =
 
 const unknown: Source = { type: "unknown" };
 
+/** Names that stand for names are followed no further than this. */
+const DEEPEST = 8;
+
 /** A part of the text in which names are declared. */
 interface Scope {
   readonly start: number;
@@ -44,6 +47,31 @@ export class Scopes {
   /** Every source that a name has, as seen from a place in the text; undefined for one that the file does not declare. */
   sources(name: string, offset: number): readonly Source[] | undefined {
     return this.#find(name, offset);
+  }
+
+  /** The name of the module that an object is, or is made by: of `a` in `a.b`, where `a` is `require("x")(1)`. */
+  loadedBy(node: acorn.AnyNode, depth = 0): string | undefined {
+    if (depth > DEEPEST) return undefined;
+    switch (node.type) {
+      case "MemberExpression":
+        return this.loadedBy(node.object, depth + 1);
+      case "Identifier":
+        for (let source of this.sources(node.name, node.start) ?? []) {
+          while (source.type === "member") source = source.of;
+          if (source.type === "import") return source.specifier;
+          const found = source.type === "expression" ? this.loadedBy(source.node, depth + 1) : undefined;
+          if (found !== undefined) return found;
+        }
+        return undefined;
+      case "CallExpression": {
+        const [first] = node.arguments;
+        if (node.callee.type !== "Identifier" || node.callee.name !== "require")
+          return this.loadedBy(node.callee, depth + 1) ?? (first && this.loadedBy(first, depth + 1));
+        return first?.type === "Literal" && typeof first.value === "string" ? first.value : undefined;
+      }
+      default:
+        return undefined;
+    }
   }
 
   #find(name: string, offset: number): Source[] | undefined {

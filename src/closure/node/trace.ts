@@ -250,8 +250,14 @@ class Tracer {
       case "neighbour":
         this.#files.neighbour(asker, ask);
         return;
+      case "listed":
+        this.#files.listed(asker, ask);
+        return;
+      case "lent":
+        this.#files.lent(asker, ask);
+        return;
       case "below":
-        this.#files.below(ask.name);
+        this.#files.below(asker, ask.name);
         return;
       case "text":
         this.#texts.answer(asker, ask);

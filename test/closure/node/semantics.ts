@@ -1110,7 +1110,47 @@ export const cases: readonly Case[] = [
       ...pkg("dep", {}, { "index.js": 'module.exports="dep"' }),
     },
   },
-
+  {
+    name: "folders that are listed where the own folder is handed out",
+    files: {
+      "main.js":
+        'class App extends require("boots"){constructor(){super();this.root=__dirname;this.options={parts:{dirs:["controllers"],extensions:[".controller.js"]}}}};new App().boot()',
+      "controllers/a.controller.js": 'module.exports="a, with "+require("dep")',
+      ...pkg(
+        "boots",
+        {},
+        {
+          "index.js":
+            'const fs=require("fs"),path=require("path");module.exports=class{boot(){const {dirs,extensions:[end]}=this.options.parts;for(const dir of dirs)for(const name of fs.readdirSync(path.join(this.root,dir)))if(name.endsWith(end))console.log(require(path.resolve(this.root,dir,name)))}}',
+        },
+      ),
+      ...pkg("dep", {}, { "index.js": 'module.exports="dep"' }),
+    },
+  },
+  {
+    name: "a package that gives its folder to another one",
+    files: {
+      "main.js": 'console.log(require("giver"))',
+      ...pkg(
+        "giver",
+        {},
+        {
+          "index.js":
+            'const wrapped=m=>({default:m});const texts_1=wrapped(require("texts"));const {say}=require("texts");texts_1.default.setRoot(__dirname);module.exports=say("en")',
+          "texts/en/a.json": '{"a":"hello"}',
+          "docs/a.md": "left out",
+        },
+      ),
+      ...pkg(
+        "texts",
+        {},
+        {
+          "index.js":
+            'const fs=require("fs"),path=require("path");let root=process.cwd();exports.setRoot=r=>{if(!fs.statSync(r).isDirectory()||!fs.readdirSync(r).includes("texts"))throw new Error(r);root=r};exports.say=l=>read(root,l);const read=(dir,l)=>{const place=path.join(path.join(dir,"texts"),l);return fs.readdirSync(place).map(f=>fs.readFileSync(path.join(place,f),"utf8"))}',
+        },
+      ),
+    },
+  },
   {
     name: "CommonJS on disk that is imported by a computed URL",
     entry: "main.mjs",
