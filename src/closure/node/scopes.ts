@@ -55,14 +55,14 @@ export class Scopes {
     switch (node.type) {
       case "MemberExpression":
         return this.loadedBy(node.object, depth + 1);
-      case "Identifier":
-        for (let source of this.sources(node.name, node.start) ?? []) {
-          while (source.type === "member") source = source.of;
-          if (source.type === "import") return source.specifier;
-          const found = source.type === "expression" ? this.loadedBy(source.node, depth + 1) : undefined;
-          if (found !== undefined) return found;
-        }
-        return undefined;
+      case "Identifier": {
+        // Names of minified code have hundreds of sources, each with others: following them all would never end.
+        const [first, ...others] = this.sources(node.name, node.start) ?? [];
+        if (first === undefined || others.length > 0) return undefined;
+        const source = first.type === "member" ? first.of : first;
+        if (source.type === "import") return source.specifier;
+        return source.type === "expression" ? this.loadedBy(source.node, depth + 1) : undefined;
+      }
       case "CallExpression": {
         const [first] = node.arguments;
         if (node.callee.type !== "Identifier" || node.callee.name !== "require")
